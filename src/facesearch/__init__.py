@@ -1,0 +1,46 @@
+"""Find a person's photos in your own folders, on your own machine.
+
+``facesearch.index(["photos"], "faces.npz")`` fills a store, ``facesearch.open("faces.npz")`` makes
+it ready for ``query(photo, k=25)``, ``facesearch.embed(photo)`` gives a photo's face embeddings.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from facesearch.api import OpenGallery, embed, index, open
+    from facesearch.errors import FacesearchError
+    from facesearch.index_options import IndexOptions
+    from facesearch.querying import QueryOptions
+
+__version__ = "0.1.0"
+__all__ = [
+    "FacesearchError",
+    "IndexOptions",
+    "OpenGallery",
+    "QueryOptions",
+    "__version__",
+    "embed",
+    "index",
+    "open",
+]
+
+_HOMES = {
+    "FacesearchError": "errors",
+    "IndexOptions": "index_options",
+    "OpenGallery": "api",
+    "QueryOptions": "querying",
+    "embed": "api",
+    "index": "api",
+    "open": "api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name when it is first used, so that ``import facesearch`` costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,124 @@
+"""``facesearch index``: reads folders of photos into a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from facesearch.cli.stores import choose_store, remember, say_store, store_option
+from facesearch.errors import EXIT_FAILED, FacesearchError
+from facesearch.records import IndexSummary
+
+
+@click.command()
+@click.argument("paths", metavar="[FOLDER|FILE]...", nargs=-1, type=click.Path(path_type=Path))
+@store_option
+@click.option(
+    "--exclude",
+    metavar="GLOB",
+    multiple=True,
+    help="Leave out files and folders by name or relative path; repeatable, remembered.",
+)
+@click.option("--forget-excludes", is_flag=True, help="Forget the patterns of earlier runs.")
+@click.option(
+    "--model", metavar="NAME", help="Embedding network of a new store: facenet-128 or facenet-512."
+)
+@click.option(
+    "--min-face",
+    type=click.IntRange(min=1),
+    metavar="PX",
+    help="Smallest face, in pixels of the original photo (20, or 2 % of the shorter side).",
+)
+@click.option("--min-score", type=click.FloatRange(0, 1), help="Lowest detection score, 0 to 1.")
+@click.option(
+    "--max-side",
+    type=click.IntRange(min=64),
+    metavar="PX",
+    help="Decode larger photos down to this (2048).",
+)
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Refuse photos of which more pixels had to be decoded (200,000,000: 0.6 to 0.8 GB each).",
+)
+@click.option("--jobs", type=click.IntRange(min=1), help="Worker processes (one a core).")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "gpu"]),
+    default="auto",
+    show_default=True,
+    help="What the networks run on.",
+)
+@click.option("--prune", is_flag=True, help="Remove photos that are gone, even if many are.")
+@click.option(
+    "--rebuild", is_flag=True, help="Read everything anew; the old store stays till then."
+)
+@click.option("--redetect", is_flag=True, help="Accept other detection options: read all anew.")
+@click.option(
+    "--verify-content",
+    is_flag=True,
+    help="Hash known files too, to find edits that kept size and time.",
+)
+@click.option("--wait", is_flag=True, help="Wait while another process writes the store.")
+@click.option("--offline", is_flag=True, help="Never use the network.")
+@click.option("--dry-run", is_flag=True, help="Time a sample; predict duration and size.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
+@click.option(
+    "--log",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the summary as JSON to a file too.",
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 when any photo failed.")
+def index(
+    paths: tuple[Path, ...],
+    store: Path | None,
+    dry_run: bool,
+    as_json: bool,
+    log: Path | None,
+    strict: bool,
+    **settings: Any,
+) -> int:
+    """Find every face in folders of photos; what is known already is not read again.
+
+    Without FOLDER the folders indexed before are refreshed. Photo files are never written.
+    """
+    from facesearch import indexing
+    from facesearch.cli.progress import ProgressBar
+    from facesearch.index_options import IndexOptions
+    from facesearch.report import render_index_summary, render_prediction
+
+    target = choose_store(store)
+    options = IndexOptions(**settings)
+    with ProgressBar() as bar:
+        hooks = indexing.IndexHooks(on_progress=bar.show, on_message=bar.say)
+        if dry_run:
+            prediction = indexing.predict(paths, target, options, hooks)
+        else:
+            say_store(target)
+            summary = indexing.index(paths, target, options, hooks)
+    if dry_run:
+        click.echo(render_prediction(prediction, as_json), nl=False)
+        return 0
+    remember(target)
+    if log is not None:
+        _write_log(log, render_index_summary(summary, True))
+    click.echo(render_index_summary(summary, as_json), nl=False)
+    return _exit_code(summary, strict)
+
+
+def _exit_code(summary: IndexSummary, strict: bool) -> int:
+    nothing = summary.seen == 0 or summary.failed >= summary.seen
+    return EXIT_FAILED if nothing or (strict and summary.failed) else 0
+
+
+def _write_log(path: Path, text: bytes) -> None:
+    try:
+        path.write_bytes(text)
+    except OSError as error:
+        raise FacesearchError(
+            f"{path}: the log cannot be written ({error.strerror}); the store is complete"
+        ) from error

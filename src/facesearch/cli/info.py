@@ -1,0 +1,64 @@
+"""``facesearch info``: what a store holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from facesearch.cli.stores import existing_store, store_option
+
+
+@click.command()
+@click.argument("path", metavar="[STORE]", required=False, type=click.Path(path_type=Path))
+@store_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def info(path: Path | None, store: Path | None, as_json: bool) -> None:
+    """Say what a store holds, how it was made and where its photos lie."""
+    facts = _facts(existing_store(path or store))
+    if as_json:
+        click.echo(json.dumps({"schema": 1, **facts}, indent=2))
+        return
+    coverage, recipe = facts["coverage"], facts["recipe"]
+    detector, extractor = recipe["detector"], recipe["extractor"]
+    rows = {
+        "store": f"{facts['path']} (format {facts['version']}, {facts['bytes'] / 1e6:,.1f} MB)",
+        "faces": f"{coverage['faces']:,} in {coverage['photos']:,} photos",
+        "photos": f"{coverage['without_face']:,} without a face, {coverage['failed']:,} failed",
+        "indexed": facts["indexed_at"] or "not finished yet",
+        "recipe": f"{recipe['name']}: {detector['name']}, smallest face {detector['min_face']} px, "
+        f"{extractor['model']} ({extractor['dim']}-d)",
+        "digests": f"recipe {facts['recipe_digest'][:16]}, space {facts['space_digest'][:16]}",
+    }
+    for root in facts["roots"]:
+        away = "" if root["there"] else " (away)"
+        rows[f"root {root['number']}"] = f"{root['path']}{away}, {root['photos']:,} photos"
+    if coverage["progress"]:
+        done, total = coverage["progress"]["done"], coverage["progress"]["total"]
+        state = "under way" if coverage["progress"]["running"] else "interrupted"
+        rows["run"] = f"index {state}: {done:,} of {total:,}"
+    for name, text in rows.items():
+        click.echo(f"{name:<8} {text}")
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from facesearch.gallery.facts import coverage_of, roots_of
+    from facesearch.store import Store
+
+    held = Store.open(path)
+    return {
+        "path": str(path),
+        "version": held.version,
+        "bytes": held.size,
+        "recipe": held.recipe.as_dict(),
+        "recipe_digest": held.recipe.recipe_digest,
+        "space_digest": held.recipe.space_digest,
+        "indexed_at": held.indexed_at,
+        "options": held.options,
+        "coverage": asdict(coverage_of(held)),
+        "roots": [asdict(root) for root in roots_of(held)],
+    }

@@ -1,0 +1,50 @@
+"""The bar that an index run shows on standard error."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import tqdm
+
+    from facesearch.indexing import RunState
+
+
+class ProgressBar:
+    """Photos done of all, faces and failures; nothing is shown before there is something to do."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm.tqdm[Any] | None = None
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def say(self, text: str) -> None:
+        """Prints a line above the bar."""
+        if self._bar is None:
+            click.echo(text, err=True)
+        else:
+            self._bar.write(text)
+
+    def show(self, state: RunState) -> None:
+        """Moves the bar to ``state``."""
+        if self._bar is None:
+            import tqdm
+
+            self._bar = tqdm.tqdm(
+                total=state.total, initial=state.done, unit="photo", dynamic_ncols=True
+            )
+        self._bar.update(state.done - self._bar.n)
+        self._bar.set_postfix(faces=state.faces, failed=state.failed, refresh=False)

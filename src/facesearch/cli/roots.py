@@ -1,0 +1,67 @@
+"""``facesearch roots``: the folders that a store was made from."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from facesearch.cli.stores import existing_store, store_option
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def roots(context: click.Context) -> None:
+    """List the folders of a store, move one that lies elsewhere now, or drop one."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_command)
+
+
+@roots.command("list")
+@store_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def list_command(store: Path | None = None, as_json: bool = False) -> None:
+    """List the folders, whether they are there, and how many photos each has."""
+    from dataclasses import asdict
+
+    from facesearch.gallery.facts import roots_of
+    from facesearch.store import Store
+
+    path = existing_store(store)
+    found = list(roots_of(Store.open(path)))
+    if as_json:
+        rows = [asdict(root) for root in found]
+        click.echo(json.dumps({"schema": 1, "store": str(path), "roots": rows}, indent=2))
+        return
+    click.echo(f"store: {path}", err=True)
+    for root in found:
+        click.echo(f"{root.path}  {root.photos:,} photos{'' if root.there else ', away'}")
+
+
+@roots.command("move")
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@store_option
+@click.option("--wait", is_flag=True, help="Wait while another process writes the store.")
+def move_command(old: Path, new: Path, store: Path | None, wait: bool) -> None:
+    """Say that the folder OLD lies at NEW now; nothing is read again."""
+    from facesearch.rooting import move_root
+
+    path = existing_store(store)
+    count = move_root(path, Path(os.path.abspath(old)), Path(os.path.abspath(new)), wait)
+    click.echo(f"{new}: {count:,} photos, formerly at {old}")
+
+
+@roots.command("drop")
+@click.argument("root", type=click.Path(path_type=Path))
+@store_option
+@click.option("--wait", is_flag=True, help="Wait while another process writes the store.")
+def drop_command(root: Path, store: Path | None, wait: bool) -> None:
+    """Forget the folder ROOT and all its photos; the photo files stay."""
+    from facesearch.rooting import drop_root
+
+    path = existing_store(store)
+    count = drop_root(path, Path(os.path.abspath(root)), wait)
+    click.echo(f"{root}: dropped, {count:,} photos forgotten")

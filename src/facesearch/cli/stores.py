@@ -1,0 +1,84 @@
+"""Which store a command means, and the stores used lately."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from facesearch import weights
+from facesearch.errors import StoreMissingError
+
+DEFAULT_NAME = "faces.npz"
+_LATELY = 5
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def store_option(command: Command) -> Command:
+    """Adds ``--store`` to a command."""
+    return click.option(
+        "--store",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help=f"The store; else $FACESEARCH_STORE, else {DEFAULT_NAME} in the current folder.",
+    )(command)
+
+
+def choose_store(given: Path | None) -> Path:
+    """The store's full path: as given, from the environment, or in the current folder."""
+    named = given or os.environ.get("FACESEARCH_STORE") or DEFAULT_NAME
+    return Path(named).absolute()
+
+
+def existing_store(given: Path | None) -> Path:
+    """The same, for a command that needs it to be there; names those used lately if it is not.
+
+    Raises:
+        StoreMissingError: there is none.
+    """
+    path = choose_store(given)
+    if path.exists():
+        remember(path)
+        return path
+    lately = [held for held in _lately() if Path(held).exists()]
+    hint = "make one with facesearch index FOLDER"
+    if lately:
+        hint = f"used lately: {', '.join(lately)} (choose with --store); or {hint}"
+    raise StoreMissingError(f"{path}: no store here; {hint}")
+
+
+def say_store(path: Path) -> None:
+    """Tells on standard error which store a command uses."""
+    click.echo(f"store: {path}", err=True)
+
+
+def remember(path: Path) -> None:
+    """Puts the store first among those used lately; not being able to is no error."""
+    lately = [str(path), *(held for held in _lately() if held != str(path))][:_LATELY]
+    target = _file()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = target.with_name(f"{target.name}.{os.getpid()}")
+        aside.write_text(json.dumps(lately))
+        aside.replace(target)
+    except OSError as error:
+        import logging
+
+        logging.getLogger(__name__).info("%s: stores used lately not kept: %s", target, error)
+
+
+def _lately() -> list[str]:
+    try:
+        held = json.loads(_file().read_text())
+    except (OSError, ValueError):
+        return []
+    return [entry for entry in held if isinstance(entry, str)] if isinstance(held, list) else []
+
+
+def _file() -> Path:
+    return weights.home() / "recent-stores.json"

@@ -1,0 +1,241 @@
+"""MTCNN's cascade over three networks: proposals, refinement, output.
+
+The arithmetic is that of the ``mtcnn`` package (its coordinates, its suppression), written once in
+numpy and OpenCV, so that it is the same over every runtime.
+Source: Zhang et al. 2016, "Joint Face Detection and Alignment Using Multitask Cascaded
+Convolutional Networks".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesearch.errors import ModelError, UsageError
+from facesearch.faces.suppression import suppress
+from facesearch.recipes import DetectorOptions
+from facesearch.records import Box, Face, Pixels
+from facesearch.runtimes import Network, NetworkSpec, RuntimeOptions, load_network
+
+CELL = 12
+"""Side in pixels of the window that P-Net looks at."""
+STRIDE = 2
+"""Pixels between neighbouring windows."""
+CHUNK = 4
+"""Patches go through R- and O-Net in multiples of this, so that few shapes are ever compiled."""
+MAX_PATCHES = 256
+"""Patches in one call at most, which bounds memory on crowded photos."""
+
+Floats = NDArray[np.float32]
+Rows = NDArray[np.float64]
+"""(n, 5): x1, y1, x2, y2 in pixels and the score."""
+
+
+@dataclass(frozen=True, slots=True)
+class MtcnnNetworks:
+    """The three networks, in the order in which a face passes them."""
+
+    proposal: Network
+    refinement: Network
+    output: Network
+
+
+def load_mtcnn(options: DetectorOptions, runtime: RuntimeOptions) -> MtcnnDetector:
+    """Load the three networks. See ``facesearch.faces.load_detector``."""
+    proposal, refinement, output = (
+        load_network(NetworkSpec(name, runtime.runtime, runtime.device, runtime.threads))
+        for name in ("mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet")
+    )
+    return MtcnnDetector(options, MtcnnNetworks(proposal, refinement, output))
+
+
+class MtcnnDetector:
+    """Finds faces in one photo at a time, so that no photo changes what is found in another."""
+
+    def __init__(self, options: DetectorOptions, networks: MtcnnNetworks) -> None:
+        self._options = options
+        self._networks = networks
+
+    def detect(self, pixels: Pixels, min_face: float) -> list[Face]:
+        """See ``facesearch.faces.Detector``."""
+        if min_face <= 0:
+            raise UsageError(f"the smallest face must be above 0 pixels, not {min_face}")
+        image = pixels.astype(np.float32)
+        rows = self._propose(image, min_face)
+        if len(rows):
+            rows = self._refine(image, rows)
+        if not len(rows):
+            return []
+        rows, landmarks = self._finish(image, rows)
+        return reading_order(_faces(rows, landmarks, *pixels.shape[:2]))
+
+    def _propose(self, image: Floats, min_face: float) -> Rows:
+        shorter = min(image.shape[:2])
+        found = [
+            self._propose_at(image, scale)
+            for scale in pyramid(shorter, min_face, self._options.scale_factor)
+        ]
+        if not found:
+            return np.empty((0, 5))
+        rows = np.concatenate(found)
+        return _squared(rows[suppress(rows, 0.7)])
+
+    def _propose_at(self, image: Floats, scale: float) -> Rows:
+        height, width = int(image.shape[0] * scale), int(image.shape[1] * scale)
+        maps = self._networks.proposal(_resized(image, height, width)[None])
+        scores = _finite(maps["face"][0])
+        y, x = np.nonzero(scores > self._options.thresholds[0])
+        offsets = _finite(maps["box"][0, y, x])
+        corners = np.stack([x, y, x, y], axis=1) * STRIDE + np.array([1, 1, CELL, CELL])
+        boxes = (corners + offsets * (CELL - 1.0)) / scale
+        rows = np.column_stack([boxes, scores[y, x]])
+        return rows[suppress(rows, 0.5)]
+
+    def _refine(self, image: Floats, rows: Rows) -> Rows:
+        outputs = _run(self._networks.refinement, image, rows, 24)
+        rows = _adjusted(rows, outputs)
+        rows = rows[rows[:, 4] > self._options.thresholds[1]]
+        return _squared(rows[suppress(rows, 0.7)])
+
+    def _finish(self, image: Floats, rows: Rows) -> tuple[Rows, NDArray[np.float64]]:
+        outputs = _run(self._networks.output, image, rows, 48)
+        sides = (rows[:, 2:4] - rows[:, :2] + 1)[:, :, None]
+        landmarks = outputs["landmarks"].reshape(-1, 2, 5) * sides + rows[:, :2, None] - 1
+        rows = _adjusted(rows, outputs)
+        scores = rows[:, 4]
+        good = (scores > self._options.thresholds[2]) & (scores >= self._options.min_score)
+        rows, landmarks = rows[good], landmarks[good]
+        kept = suppress(rows, 0.7, of_smaller=True)
+        return rows[kept], landmarks[kept].transpose(0, 2, 1)
+
+
+def pyramid(shorter: int, min_face: float, factor: float) -> list[float]:
+    """Scales at which P-Net's window sees faces from ``min_face`` pixels up to the whole photo.
+
+    ``shorter`` is the photo's shorter side in pixels.
+    """
+    scales = []
+    scale = CELL / min_face
+    while int(shorter * scale) >= CELL:
+        scales.append(scale)
+        scale *= factor
+    return scales
+
+
+def reading_order(faces: list[Face]) -> list[Face]:
+    """Sort ``faces`` as people read: rows from the top, each from the left.
+
+    A face belongs to a row when its centre is within half a face height of the row's mean centre.
+    """
+    rows: list[list[Face]] = []
+    for face in sorted(faces, key=lambda face: (face.box.center[1], face.box.x, -face.score)):
+        if rows:
+            row = rows[-1]
+            middle = sum(member.box.center[1] for member in row) / len(row)
+            height = sum(member.box.height for member in row) / len(row)
+            if face.box.center[1] - middle <= (height + face.box.height) / 4:
+                row.append(face)
+                continue
+        rows.append([face])
+    return [face for row in rows for face in sorted(row, key=lambda face: (face.box.x, face.box.y))]
+
+
+def _faces(rows: Rows, landmarks: NDArray[np.float64], height: int, width: int) -> list[Face]:
+    """Records with boxes fitted to the photo; one that lies outside altogether is left out."""
+    corners = np.clip(rows[:, :4], 0, [width - 1, height - 1, width - 1, height - 1])
+    return [
+        Face(
+            Box(float(x1), float(y1), float(x2 - x1), float(y2 - y1)),
+            tuple((float(x), float(y)) for x, y in points),
+            float(score),
+        )
+        for (x1, y1, x2, y2), score, points in zip(corners, rows[:, 4], landmarks, strict=True)
+        if x2 > x1 and y2 > y1
+    ]
+
+
+def _resized(image: Floats, height: int, width: int) -> Floats:
+    import cv2
+
+    shrinks = height <= image.shape[0] and width <= image.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width, height), interpolation=method), np.float32)
+
+
+def _run(network: Network, image: Floats, rows: Rows, size: int) -> dict[str, Floats]:
+    """Cut out ``rows``, run ``network`` over them in padded chunks, and join the outputs."""
+    parts: list[dict[str, Floats]] = []
+    for boxes in _chunks(rows):
+        padded = -len(boxes) % CHUNK
+        batch = np.full((len(boxes) + padded, size, size, 3), 127.5, np.float32)
+        batch[: len(boxes)] = patches(image, boxes, size)
+        parts.append({name: out[: len(boxes)] for name, out in network(batch).items()})
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return {name: _finite(values) for name, values in joined.items()}
+
+
+def _chunks(rows: Rows) -> Iterator[Rows]:
+    for start in range(0, len(rows), MAX_PATCHES):
+        yield rows[start : start + MAX_PATCHES]
+
+
+def patches(image: Floats, rows: Rows, size: int) -> Floats:
+    """Cut the boxes of ``rows`` out of ``image`` and resample them to ``size``.
+
+    Corners of a patch lie on corners of its box, pixels between are bilinear, what lies outside
+    the photo is mid-grey: the sampling that the networks were converted with.
+
+    Returns:
+        (n, size, size, 3) float32.
+    """
+    import cv2
+
+    steps = np.arange(size, dtype=np.float32)
+    height, width = image.shape[:2]
+    columns = _positions(rows[:, 0], rows[:, 2], steps, width)
+    lines = _positions(rows[:, 1], rows[:, 3], steps, height)
+    shape = (len(rows), size, size)
+    map_x = np.broadcast_to(columns[:, None, :], shape).reshape(-1, size)
+    map_y = np.broadcast_to(lines[:, :, None], shape).reshape(-1, size)
+    cut = cv2.remap(
+        image, map_x, map_y, cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT, borderValue=(127.5, 127.5, 127.5),
+    )  # fmt: skip
+    return np.asarray(cut, np.float32).reshape(*shape, 3)
+
+
+def _positions(start: Rows, end: Rows, steps: Floats, length: int) -> Floats:
+    """Where to sample along one axis, (n, size); outside the photo: far outside, so all grey."""
+    share = (length - 1) / length
+    first = (start * share).astype(np.float32)[:, None]
+    step = ((end - start) * share / (len(steps) - 1)).astype(np.float32)[:, None]
+    at = first + steps * step
+    at[(at < 0) | (at > length - 1)] = -10.0
+    return at
+
+
+def _adjusted(rows: Rows, outputs: dict[str, Floats]) -> Rows:
+    """Move each box by the network's offsets and give it the network's score."""
+    sides = rows[:, 2:4] - rows[:, :2] + 1
+    boxes = rows[:, :4] + outputs["box"] * np.tile(sides, 2)
+    return np.column_stack([boxes, outputs["face"]])
+
+
+def _squared(rows: Rows) -> Rows:
+    """Boxes grown to squares around their centres."""
+    sides = rows[:, 2:4] - rows[:, :2]
+    longest = sides.max(axis=1, keepdims=True)
+    corners = rows[:, :2] + sides * 0.5 - longest * 0.5
+    return np.column_stack([corners, corners + longest, rows[:, 4]])
+
+
+def _finite(values: Floats) -> Floats:
+    if not np.isfinite(values).all():
+        raise ModelError(
+            "a network of the face detector gave values that are no numbers; "
+            "check its weights with: facesearch models verify"
+        )
+    return values

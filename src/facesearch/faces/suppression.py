@@ -1,0 +1,47 @@
+"""Which of several overlapping boxes to keep."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK = 256
+"""Boxes compared with all better ones at once, which bounds memory on crowded photos."""
+
+
+def suppress(
+    rows: NDArray[np.float64], threshold: float, *, of_smaller: bool = False
+) -> NDArray[np.intp]:
+    """Drop each box that overlaps a better one by more than ``threshold``.
+
+    A box counts even when it is dropped itself, as in the ``mtcnn`` package (greedy suppression
+    would bring some boxes back).
+
+    Args:
+        rows: (n, 5): x1, y1, x2, y2, score.
+        threshold: overlap above which the worse box goes, as a share of both boxes' union.
+        of_smaller: take the share of the smaller box instead.
+
+    Returns:
+        Indices of the boxes kept, best first.
+    """
+    # Reversed after a stable sort: equal scores in the order in which the package leaves them.
+    order = np.argsort(rows[:, 4], kind="stable")[::-1]
+    if len(order) < 2:
+        return order
+    x1, y1, x2, y2 = rows[order, :4].T.astype(np.float32)
+    areas = (x2 - x1) * (y2 - y1)
+    kept = np.ones(len(order), bool)
+    for start in range(0, len(order), BLOCK):
+        end = min(start + BLOCK, len(order))
+        mine = slice(start, end)
+        width = np.minimum.outer(x2[:end], x2[mine]) - np.maximum.outer(x1[:end], x1[mine])
+        height = np.minimum.outer(y2[:end], y2[mine]) - np.maximum.outer(y1[:end], y1[mine])
+        shared = np.maximum(width, 0, out=width) * np.maximum(height, 0, out=height)
+        if of_smaller:
+            whole = np.minimum.outer(areas[:end], areas[mine])
+        else:
+            whole = np.add.outer(areas[:end], areas[mine]) - shared
+        better = np.arange(end)[:, None] < np.arange(start, end)
+        kept[mine] = ~((shared > threshold * whole) & better).any(axis=0)
+    return order[kept]

@@ -1,0 +1,59 @@
+"""The enrolled faces as something to search, whatever engine holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from facesearch.recipes import Recipe
+from facesearch.records import Coverage, Embeddings, Neighbor, StoreSummary
+
+By = Literal["photo", "face"]
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which faces may be answers.
+
+    ``under`` are folders (a photo below any of them qualifies; none: all), ``exclude`` hashes of
+    contents to leave out, ``max_distance`` the largest Euclidean distance.
+    """
+
+    under: tuple[str, ...] = ()
+    exclude: frozenset[bytes] = frozenset()
+    max_distance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is looked for: ``k`` photos, each by its nearest face, or ``k`` faces; None for all."""
+
+    k: int | None = 25
+    by: By = "photo"
+    where: Where = Where()
+
+
+class Gallery(Protocol):
+    """Faces with their photos, comparable with embeddings of the same recipe."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """How its rows were made."""
+
+    def summary(self) -> StoreSummary:
+        """Which store this is."""
+
+    def coverage(self) -> Coverage:
+        """What a search looks through."""
+
+    def search(
+        self, embeddings: Embeddings, examples: Sequence[str], search: Search
+    ) -> tuple[Neighbor, ...]:
+        """The nearest faces, closest first; ties by path and face.
+
+        Args:
+            embeddings: (n, dim) unit rows, n >= 1, all of the same person; the nearest wins.
+            examples: the path of each row's photo.
+            search: how many and among which.
+        """

@@ -1,0 +1,42 @@
+"""How a file becomes pixels: what is a photo, orientation, modes, limits, hashes.
+
+A photo's file is opened only if it is a regular file, read into memory once, hashed, and decoded
+from those very bytes; it is never written.
+"""
+
+from facesearch.photos.decoding import PhotoLimits, decode_photo, photo_from_array, read_photo
+from facesearch.photos.files import (
+    PhotoBytes,
+    hash_file,
+    photo_error,
+    printable,
+    read_bytes,
+    read_header,
+)
+from facesearch.photos.formats import (
+    HEADER_BYTES,
+    PHOTO_EXTENSIONS,
+    RAW_EXTENSIONS,
+    is_photo,
+    promises_photo,
+    sniff,
+)
+
+__all__ = [
+    "HEADER_BYTES",
+    "PHOTO_EXTENSIONS",
+    "RAW_EXTENSIONS",
+    "PhotoBytes",
+    "PhotoLimits",
+    "decode_photo",
+    "hash_file",
+    "is_photo",
+    "photo_error",
+    "photo_from_array",
+    "printable",
+    "promises_photo",
+    "read_bytes",
+    "read_header",
+    "read_photo",
+    "sniff",
+]

@@ -1,0 +1,169 @@
+"""One photo's way from file to embeddings: the pure function that indexing and queries share."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from facesearch.errors import ModelError, PhotoError
+from facesearch.extractors import Extractor, load_extractor
+from facesearch.faces import Detector, load_detector, smallest_findable
+from facesearch.faces.crop import crop_faces, sharpness
+from facesearch.photos import PhotoLimits, hash_file, read_photo
+from facesearch.recipes import Recipe
+from facesearch.records import (
+    TRANSIENT_REASONS,
+    Box,
+    Embeddings,
+    Face,
+    Failure,
+    Photo,
+    PhotoResult,
+    Pixels,
+)
+from facesearch.runtimes import RuntimeOptions, device_name
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSpec:
+    """All that a process needs to turn photos into results; picklable."""
+
+    recipe: Recipe
+    max_pixels: int
+    runtime: RuntimeOptions
+
+    def __call__(self) -> Pipeline:
+        """Loads the networks; called once in the process that uses them."""
+        return Pipeline(self)
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoTask:
+    """A photo to read. ``number`` is the caller's; ``known`` are the hashes of contents already
+    embedded which it could be.
+    """
+
+    number: int
+    path: str
+    known: tuple[bytes, ...] = ()
+
+
+class Pipeline:
+    """Detector and extractor of one recipe, ready to use; by one thread at a time."""
+
+    def __init__(self, spec: ProcessSpec) -> None:
+        self.limits = PhotoLimits(spec.recipe.max_side, spec.max_pixels)
+        self._recipe = spec.recipe
+        self._runtime = spec.runtime
+        self._detector: Detector = load_detector(spec.recipe.detector, spec.runtime)
+        self._extractor: Extractor = load_extractor(spec.recipe.extractor, spec.runtime)
+
+    def describe(self) -> str:
+        """What the networks run on."""
+        return device_name(self._runtime)
+
+    def process(self, batch: Sequence[PhotoTask]) -> list[PhotoResult]:
+        """One result for each task, in order; a photo's failure is its own result.
+
+        Faces are found photo by photo, so that they do not depend on the rest of the batch; the
+        crops of all photos then go through the extractor together.
+        """
+        found = [self._find(task) for task in batch]
+        crops = [crops for _, crops in found if len(crops)]
+        if not crops:
+            return [result for result, _ in found]
+        try:
+            rows = iter(self._extractor.embed(np.concatenate(crops)))
+        except ModelError as error:
+            if len(batch) > 1:
+                return [result for task in batch for result in self.process([task])]
+            return [self._failed(batch[0].path, found[0][0].content_hash, "model-error", error)]
+        return [self._with_rows(result, rows) for result, _ in found]
+
+    def detect(self, photo: Photo) -> list[Face]:
+        """The photo's faces in reading order, in upright original pixels.
+
+        Raises:
+            ModelError: a network failed.
+        """
+        facts = photo.facts
+        shorter = min(facts.width, facts.height)
+        smallest = float(smallest_findable(self._recipe.detector, shorter, facts.scale))
+        found = self._detector.detect(photo.pixels, smallest * facts.scale)
+        return [scaled(face, 1 / facts.scale) for face in found]
+
+    def embed(self, photo: Photo, faces: Sequence[Face]) -> Embeddings:
+        """(len(faces), dim) unit rows for faces given in upright original pixels."""
+        if not faces:
+            return self._no_rows()
+        return self._extractor.embed(self._crops(photo, faces))
+
+    def _find(self, task: PhotoTask) -> tuple[PhotoResult, Pixels]:
+        """The result so far, without embeddings, and the (n, size, size, 3) crops."""
+        content = b""
+        try:
+            if task.known:
+                content = hash_file(task.path)
+                if content in task.known:
+                    return PhotoResult(content, None, (), self._no_rows(), known=True), _no_crops()
+            photo = read_photo(task.path, self.limits)
+            content = photo.facts.content_hash
+            faces = self.detect(photo)
+            if not faces:
+                return PhotoResult(content, photo.facts, (), self._no_rows()), _no_crops()
+            crops = self._crops(photo, faces)
+        except PhotoError as error:
+            if error.reason not in TRANSIENT_REASONS:
+                content = _hash_or_nothing(task.path)
+            return self._failed(task.path, content, error.reason, error), _no_crops()
+        except ModelError as error:
+            return self._failed(task.path, content, "model-error", error), _no_crops()
+        faces = [
+            dataclasses.replace(face, sharpness=sharpness(crop))
+            for face, crop in zip(faces, crops, strict=True)
+        ]
+        return PhotoResult(content, photo.facts, tuple(faces), self._no_rows()), crops
+
+    def _crops(self, photo: Photo, faces: Sequence[Face]) -> Pixels:
+        at_scale = [scaled(face, photo.facts.scale) for face in faces]
+        return crop_faces(photo.pixels, at_scale, self._recipe.crop, self._extractor.input_size)
+
+    def _with_rows(self, result: PhotoResult, rows: Iterator[Embeddings]) -> PhotoResult:
+        if not result.faces:
+            return result
+        own = np.stack([next(rows) for _ in result.faces])
+        return dataclasses.replace(result, embeddings=own)
+
+    def _failed(self, path: str, content: bytes, reason: str, error: Exception) -> PhotoResult:
+        failure = Failure(path, reason, str(error))
+        return PhotoResult(content, None, (), self._no_rows(), failure)
+
+    def _no_rows(self) -> Embeddings:
+        return np.zeros((0, self._extractor.dim), np.float32)
+
+
+def scaled(face: Face, factor: float) -> Face:
+    """The face with box and landmarks multiplied by ``factor``."""
+    if factor == 1:
+        return face
+    box = face.box
+    return dataclasses.replace(
+        face,
+        box=Box(box.x * factor, box.y * factor, box.width * factor, box.height * factor),
+        landmarks=tuple((x * factor, y * factor) for x, y in face.landmarks),
+    )
+
+
+def _hash_or_nothing(path: str) -> bytes:
+    """A broken file's hash, so that it is not tried again until it changes."""
+    try:
+        return hash_file(path)
+    except PhotoError:
+        return b""
+
+
+def _no_crops() -> Pixels:
+    return np.zeros((0,), np.uint8)

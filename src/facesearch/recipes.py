@@ -1,0 +1,140 @@
+"""The named systems as plain data, and the two digests that say what may be compared.
+
+``recipe_digest`` covers everything that decides which rows exist; ``space_digest`` what makes rows
+comparable. A recipe builds nothing and imports no network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from facesearch.errors import RecipeMismatchError
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorOptions:
+    """How faces are found.
+
+    ``min_face`` is the smallest face in original pixels; a face must also reach ``min_face_share``
+    of the photo's shorter side. ``thresholds`` are those of P-, R- and O-Net; ``min_score`` is the
+    lowest final score kept. ``weights`` are the SHA-256 of the three weight files.
+    Source: Zhang et al. 2016, "Joint Face Detection and Alignment Using Multitask Cascaded
+    Convolutional Networks".
+    """
+
+    name: str = "mtcnn"
+    min_face: int = 20
+    min_face_share: float = 0.02
+    min_score: float = 0.8
+    scale_factor: float = 0.709
+    thresholds: tuple[float, float, float] = (0.6, 0.7, 0.8)
+    weights: tuple[str, ...] = ()
+
+    def with_min_score(self, score: float) -> DetectorOptions:
+        """The same, keeping faces from ``score`` up."""
+        return replace(self, min_score=score, thresholds=(*self.thresholds[:2], score))
+
+
+@dataclass(frozen=True, slots=True)
+class CropOptions:
+    """How a face is cut out: the box grown by ``margin`` (share of the box's longer side, each
+    side), then resized to the extractor's input size with ``resampling``.
+    """
+
+    name: str = "margin"
+    margin: float = 0.1
+    resampling: str = "area"
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractorOptions:
+    """How a crop becomes an embedding. ``model`` is a name of the weights manifest, ``weights`` its
+    SHA-256. ``flip`` averages with the mirrored crop.
+    """
+
+    model: str = "facenet-128"
+    weights: str = ""
+    dim: int = 128
+    input_size: int = 160
+    standardise: str = "face"
+    flip: bool = False
+
+
+EXTRACTORS = {
+    "facenet-128": ExtractorOptions(),
+    "facenet-512": ExtractorOptions(model="facenet-512", dim=512, standardise="fixed"),
+}
+"""The embedding networks as published, by name; weights' hashes are filled in from the manifest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Photo to rows, complete. ``max_side`` bounds the longer side at which photos are decoded."""
+
+    name: str = "facenet"
+    detector: DetectorOptions = field(default_factory=DetectorOptions)
+    crop: CropOptions = field(default_factory=CropOptions)
+    extractor: ExtractorOptions = field(default_factory=ExtractorOptions)
+    max_side: int = 2048
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Recipe:
+        """Inverse of ``as_dict``.
+
+        Raises:
+            RecipeMismatchError: a field is missing or unknown to this version.
+        """
+        try:
+            detector = dict(data["detector"])
+            detector["thresholds"] = tuple(detector["thresholds"])
+            detector["weights"] = tuple(detector["weights"])
+            return cls(
+                name=data["name"],
+                detector=DetectorOptions(**detector),
+                crop=CropOptions(**data["crop"]),
+                extractor=ExtractorOptions(**data["extractor"]),
+                max_side=data["max_side"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise RecipeMismatchError(f"the recipe cannot be understood ({error})") from error
+
+    def differences(self, other: Recipe) -> str:
+        """Each field in which the two differ with both values, for people."""
+        mine, its = _flat(self.as_dict()), _flat(other.as_dict())
+        return ", ".join(
+            f"{key} {mine.get(key)}, not {its.get(key)}"
+            for key in sorted(mine.keys() | its.keys())
+            if mine.get(key) != its.get(key) and key != "name"
+        )
+
+    @property
+    def recipe_digest(self) -> str:
+        """SHA-256 (hex) over all that decides which rows exist; the name is not part of it."""
+        return _digest({key: value for key, value in self.as_dict().items() if key != "name"})
+
+    @property
+    def space_digest(self) -> str:
+        """SHA-256 (hex) over all that makes rows comparable: crop and extractor."""
+        return _digest({"crop": asdict(self.crop), "extractor": asdict(self.extractor)})
+
+
+def _digest(data: dict[str, Any]) -> str:
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _flat(data: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, dict):
+            flat |= {f"{key} {inner}": content for inner, content in value.items()}
+        else:
+            flat[key] = value
+    return flat

@@ -1,0 +1,51 @@
+"""Results as table, JSON, CSV, paths and pictures. Takes records and knows no model.
+
+A format is one file with ``render(report, now) -> bytes`` and one line in ``FORMATS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal
+
+from facesearch.records import QueryReport
+from facesearch.report import document, ndjson, paths, spreadsheet, table
+from facesearch.report.contact_sheet import contact_sheet, neighbor_lines
+from facesearch.report.index_run import render_index_summary, render_prediction
+from facesearch.report.numbered_faces import numbered_faces
+from facesearch.report.picture_file import write_png
+
+__all__ = [
+    "FORMATS",
+    "Format",
+    "contact_sheet",
+    "neighbor_lines",
+    "numbered_faces",
+    "render_index_summary",
+    "render_prediction",
+    "render_query",
+    "write_png",
+]
+
+Format = Literal["table", "json", "ndjson", "csv", "paths", "paths0"]
+
+FORMATS: dict[Format, Callable[[QueryReport, datetime], bytes]] = {
+    "table": table.render,
+    "json": document.render,
+    "ndjson": ndjson.render,
+    "csv": spreadsheet.render,
+    "paths": paths.render_lines,
+    "paths0": paths.render_nul_separated,
+}
+
+
+def render_query(report: QueryReport, format: Format, now: datetime | None = None) -> bytes:
+    """Render an answer, complete with its last line break, for standard output.
+
+    Args:
+        report: what was asked and found.
+        format: a key of ``FORMATS``.
+        now: the moment that "indexed today" is judged by; the present one when None.
+    """
+    return FORMATS[format](report, now or datetime.now().astimezone())

@@ -1,0 +1,39 @@
+"""Pictures on disk: complete or not there at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from facesearch.errors import FacesearchError
+
+
+def write_png(image: Image.Image, path: str | Path) -> None:
+    """Write ``image`` as PNG, readable by its owner alone; what was at ``path`` is replaced.
+
+    Raises:
+        FacesearchError: the place cannot be written; what was there is untouched.
+    """
+    target = Path(path)
+    try:
+        _write_beside(image, target)
+    except OSError as error:
+        raise FacesearchError(
+            f"{target}: the picture cannot be written ({error.strerror or error}); "
+            "name a file in a folder that exists, can be written and has room"
+        ) from error
+
+
+def _write_beside(image: Image.Image, target: Path) -> None:
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".facesearch-", suffix=".png")
+    beside = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            image.save(file, format="PNG")
+        beside.replace(target)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,92 @@
+"""``--format csv``: one neighbour a row, safe to open in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import datetime
+
+from facesearch.records import Neighbor, QueryReport, QueryResult
+from facesearch.report.facts import box_facts, rounded
+
+COLUMNS = (
+    "query",
+    "query_face",
+    "rank",
+    "id",
+    "path",
+    "root",
+    "relative_path",
+    "also",
+    "face",
+    "distance",
+    "similarity",
+    "box_x",
+    "box_y",
+    "box_width",
+    "box_height",
+    "width",
+    "height",
+    "taken",
+    "score",
+    "example",
+    "error",
+)
+# The full-width forms start a formula in some locales.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+Cell = str | float | None
+
+
+def render(report: QueryReport, now: datetime) -> bytes:
+    """A header, then a row for each neighbour and for each query that has no answer.
+
+    Lines end with a line feed, text is quoted and in UTF-8, names that are not UTF-8 keep their
+    bytes. "also" is a JSON list. A path that a spreadsheet would run as a formula gets "./" before
+    it, which names the same file.
+    """
+    text = io.StringIO()
+    # Quoting all text, because the writer leaves a lone carriage return bare otherwise.
+    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for result in report.results:
+        writer.writerows(_rows(result))
+    return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _rows(result: QueryResult) -> list[list[Cell]]:
+    query: list[Cell] = [_path(result.query.path), result.query.face]
+    if result.error is not None:
+        blanks: list[Cell] = [None] * (len(COLUMNS) - len(query) - 1)
+        return [[*query, *blanks, _text(f"{result.error.code}: {result.error.message}")]]
+    return [[*query, *_cells(neighbor), None] for neighbor in result.neighbors]
+
+
+def _cells(neighbor: Neighbor) -> list[Cell]:
+    return [
+        neighbor.rank,
+        _text(neighbor.id),
+        _path(neighbor.path),
+        _path(neighbor.root),
+        _path(neighbor.relative_path),
+        json.dumps(neighbor.also) if neighbor.also else None,
+        neighbor.face,
+        rounded(neighbor.distance, 6),
+        rounded(neighbor.similarity, 6),
+        *(box_facts(neighbor.box) or [None] * 4),
+        neighbor.width,
+        neighbor.height,
+        _text(neighbor.taken),
+        rounded(neighbor.score, 4),
+        _path(neighbor.example),
+    ]
+
+
+def _path(path: str) -> str:
+    # "-" alone stands for standard input and is no formula.
+    return f"./{path}" if path != "-" and path.startswith(_FORMULA_STARTS) else path
+
+
+def _text(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

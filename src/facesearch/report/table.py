@@ -1,0 +1,140 @@
+"""``--format table``: the answer for people, in plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import PurePath
+from typing import NamedTuple
+
+from facesearch.records import (
+    Coverage,
+    Neighbor,
+    Progress,
+    Query,
+    QueryFace,
+    QueryReport,
+    QueryResult,
+)
+from facesearch.report.terminal import display_width, escape, pad, shorten
+from facesearch.report.wording import count, days_ago, message_with_path
+
+_OTHER_FACES_SHOWN = 6
+_COPIES_SHOWN = 3
+_EXAMPLES_SHOWN = 5
+_EXAMPLE_WIDTH = 28
+
+
+def render(report: QueryReport, now: datetime) -> bytes:
+    """Each query with its neighbours; the last line says what was searched."""
+    blocks = [_block(result) for result in report.results]
+    blocks.append([coverage_line(report.coverage, now)])
+    return ("\n\n".join("\n".join(block) for block in blocks) + "\n").encode()
+
+
+def coverage_line(coverage: Coverage, now: datetime) -> str:
+    """What was searched, in one line: "15,769 faces in 13,232 photos; ..., indexed today"."""
+    searched = f"{count(coverage.faces, 'face')} in {count(coverage.photos, 'photo')}"
+    indexed = f"indexed {days_ago(coverage.indexed_at, now)}" if coverage.indexed_at else ""
+    rest = [
+        f"{coverage.without_face:,} without a face",
+        f"{coverage.failed:,} failed",
+        f"{count(coverage.roots_away, 'root')} away",
+        indexed or "not indexed to the end yet",
+    ]
+    return f"{searched}; {', '.join(rest)}{_progress(coverage.progress)}"
+
+
+def _progress(progress: Progress | None) -> str:
+    if progress is None:
+        return ""
+    reached = f"{progress.done:,} of {progress.total:,}"
+    if progress.running:
+        return f"; index under way: {reached}"
+    return f"; index interrupted at {reached}: run facesearch index to go on"
+
+
+def _block(result: QueryResult) -> list[str]:
+    notes = [f"note: {escape(note)}" for note in result.notes]
+    if result.error is not None:
+        return [message_with_path(result.query.path, result.error.message), *notes]
+    lines = [_headline(result.query), *notes]
+    if not result.neighbors:
+        return [*lines, "no neighbours"]
+    return [*lines, *_grid(result.neighbors, with_example=len(result.query.examples) > 1)]
+
+
+def _headline(query: Query) -> str:
+    if len(query.examples) > 1:
+        shown = [escape(path) for path, _ in query.examples[:_EXAMPLES_SHOWN]]
+        return (
+            f"one person in {count(len(query.examples), 'photo')}: "
+            f"{_listed(shown, len(query.examples), ', ')}"
+        )
+    name = "standard input" if query.path == "-" else escape(query.path)
+    if query.face is None:
+        return name
+    if query.face == 0:
+        return f"{name}: the given box"
+    others = [face for face in query.faces if face.number != query.face]
+    if not others:
+        return f"{name}: face {query.face}"
+    shown = [_whereabouts(face) for face in others[:_OTHER_FACES_SHOWN]]
+    also = _listed(shown, len(others), "; ")
+    return f"{name}: face {query.face} of {len(query.faces)} (also: {also})"
+
+
+def _listed(shown: Sequence[str], total: int, separator: str) -> str:
+    more = [f"{total - len(shown):,} more"] if total > len(shown) else []
+    return separator.join([*shown, *more])
+
+
+def _whereabouts(face: QueryFace) -> str:
+    return f"{face.number} at {face.box.x:.0f},{face.box.y:.0f}"
+
+
+class _Column(NamedTuple):
+    title: str
+    right: bool
+    cell: Callable[[Neighbor], str]
+
+
+def _columns(neighbors: Sequence[Neighbor], with_example: bool) -> list[_Column]:
+    columns = [
+        _Column("rank", True, lambda neighbor: str(neighbor.rank)),
+        _Column("similarity", True, lambda neighbor: f"{neighbor.similarity:.3f}"),
+        _Column("distance", True, lambda neighbor: f"{neighbor.distance:.3f}"),
+        _Column("face", True, lambda neighbor: str(neighbor.face)),
+    ]
+    if any(neighbor.taken for neighbor in neighbors):
+        columns.append(_Column("taken", False, lambda neighbor: escape(neighbor.taken[:10])))
+    if with_example:
+        columns.append(_Column("nearest to", False, _example_cell))
+    return columns
+
+
+def _example_cell(neighbor: Neighbor) -> str:
+    return shorten(escape(PurePath(neighbor.example).name), _EXAMPLE_WIDTH)
+
+
+def _grid(neighbors: Sequence[Neighbor], *, with_example: bool) -> list[str]:
+    columns = _columns(neighbors, with_example)
+    rows = [[column.title for column in columns]]
+    rows += [[column.cell(neighbor) for column in columns] for neighbor in neighbors]
+    widths = [max(map(display_width, cells)) for cells in zip(*rows, strict=True)]
+    fronts = [
+        "  ".join(
+            pad(cell, width, right=column.right)
+            for cell, width, column in zip(row, widths, columns, strict=True)
+        )
+        for row in rows
+    ]
+    # The path comes last and whole, so that it can be copied.
+    lines = [f"{fronts[0]}  path"]
+    indent = " " * (sum(widths) + 2 * len(widths))
+    for front, neighbor in zip(fronts[1:], neighbors, strict=True):
+        lines.append(f"{front}  {escape(neighbor.path)}")
+        lines += [f"{indent}also {escape(path)}" for path in neighbor.also[:_COPIES_SHOWN]]
+        if len(neighbor.also) > _COPIES_SHOWN:
+            lines.append(f"{indent}also {len(neighbor.also) - _COPIES_SHOWN:,} more")
+    return lines

@@ -1,0 +1,339 @@
+"""The networks on TensorFlow: the reference that other runtimes are compared with."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesearch.errors import DeviceError, ModelError, UsageError, WeightsError
+from facesearch.runtimes.facenet_h5 import facenet_layers
+
+if TYPE_CHECKING:
+    from facesearch.runtimes import NetworkSpec, RuntimeOptions
+
+log = logging.getLogger(__name__)
+
+Graph = Callable[[Any], dict[str, Any]]
+"""A tensor in, named tensors out."""
+Shape = list[int | None]
+SMALLEST_SIDE = 12
+"""The smallest photo, in pixels, on which P-Net has one answer."""
+
+_NOISE = ("absl::InitializeLog", "oneDNN custom operations", "cudart_stub", "cuda drivers",
+          "cuInit", "CPU instructions", "cuda_", "rebuild TensorFlow")  # fmt: skip
+"""Marks of the lines that TensorFlow writes at every start, whatever log level it is given."""
+
+_TRACE = ("Graph execution error", "Detected at node", "File ", "[[", "<stack traces", "(most ")
+
+
+class TensorFlowNetwork:
+    """A traced graph with fixed weights; safe to call from several threads.
+
+    ``shape`` is that of a batch, None where any size goes.
+    """
+
+    def __init__(self, name: str, function: Any, shape: Shape, device: str) -> None:
+        self._name = name
+        self._function = function
+        self._shape = shape
+        self._device = device
+
+    def __call__(self, batch: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """See ``facesearch.runtimes.Network``."""
+        import tensorflow as tf
+
+        self._check(np.shape(batch))
+        try:
+            with tf.device(self._device):
+                outputs = self._function(tf.constant(batch, tf.float32))
+            return {name: tensor.numpy() for name, tensor in outputs.items()}
+        except Exception as error:  # whatever TensorFlow raises is the model's failure
+            raise ModelError(
+                f"the network {self._name} failed on a batch of shape {np.shape(batch)}: "
+                f"{_reason(error)}"
+            ) from error
+
+    def _check(self, shape: tuple[int, ...]) -> None:
+        # TensorFlow can abort the whole process on arrays that shrink to nothing on the way.
+        fits = len(shape) == len(self._shape) and shape[0] > 0
+        for side, wanted in zip(shape[1:], self._shape[1:], strict=False):
+            fits = fits and (side >= SMALLEST_SIDE if wanted is None else side == wanted)
+        if not fits:
+            raise ModelError(
+                f"the network {self._name} takes no batch of shape {shape}; "
+                f"it needs {self._shape}, sides from {SMALLEST_SIDE} pixels"
+            )
+
+
+def load(spec: NetworkSpec) -> TensorFlowNetwork:
+    """Build ``spec``'s network. See ``facesearch.runtimes.load_network``."""
+    tf = _import_tensorflow(spec.threads)
+    device = _device(tf, spec.device)
+    build = _BUILDERS.get(spec.name)
+    if build is None:
+        known = ", ".join(_BUILDERS)
+        raise UsageError(f"there is no network {spec.name!r}; choose one of {known}")
+    try:
+        with tf.device(device):
+            shape, graph = build(tf, spec)
+            signature = [tf.TensorSpec(shape, tf.float32)]
+            traced = tf.function(graph, input_signature=signature, autograph=False)
+            function = traced.get_concrete_function()
+            return TensorFlowNetwork(spec.name, function, shape, device)
+    except (WeightsError, UsageError):
+        raise
+    except Exception as error:
+        raise ModelError(f"the network {spec.name} cannot be built: {_reason(error)}") from error
+
+
+def device_of(options: RuntimeOptions) -> str:
+    """See ``facesearch.runtimes.device_name``."""
+    if options.device == "cpu":
+        return "CPU"
+    tf = _import_tensorflow(options.threads)
+    if _device(tf, options.device) == "/CPU:0":
+        return "CPU"
+    details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
+    return str(details.get("device_name", "GPU"))
+
+
+def _reason(error: Exception) -> str:
+    """TensorFlow's message on one line, without the trace that it puts around it."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    telling = [line for line in lines if line and not line.startswith(_TRACE)]
+    return f"{type(error).__name__} {' '.join(telling)[:300]}".strip()
+
+
+def _device(tf: Any, wanted: str) -> str:
+    if wanted == "cpu":
+        return "/CPU:0"
+    if tf.config.list_physical_devices("GPU"):
+        return "/GPU:0"
+    if wanted == "gpu":
+        raise DeviceError(
+            "TensorFlow finds no GPU here; use --device cpu, or install a TensorFlow with GPU "
+            "support (on Linux: pip install 'tensorflow[and-cuda]')"
+        )
+    return "/CPU:0"
+
+
+def _import_tensorflow(threads: int) -> Any:
+    """TensorFlow, quiet and with limited threads, as far as the process still allows."""
+    if "tensorflow" in sys.modules:
+        import tensorflow as tf
+    else:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        try:
+            with _without_start_noise():
+                import tensorflow as tf
+
+                tf.config.list_physical_devices("GPU")
+        except Exception as error:
+            raise ModelError(
+                f"TensorFlow cannot be loaded ({_reason(error)}); "
+                "install it again with: pip install --force-reinstall tensorflow"
+            ) from error
+    _limit(tf, threads)
+    return tf
+
+
+def _limit(tf: Any, threads: int) -> None:
+    settings = tf.config.threading
+    if settings.get_intra_op_parallelism_threads() == threads:
+        return
+    try:
+        settings.set_intra_op_parallelism_threads(threads)
+        settings.set_inter_op_parallelism_threads(1)
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+    except RuntimeError:
+        # A host process that has used TensorFlow before us keeps its own limits.
+        log.debug("TensorFlow is already initialised; its thread limits stay as they are")
+
+
+@contextmanager
+def _without_start_noise() -> Iterator[None]:
+    """Hold back what C++ writes to standard error, then pass on all but the known noise.
+
+    TensorFlow logs a few lines before it reads its log level, so no setting silences them.
+    """
+    try:
+        saved = os.dup(2)
+    except OSError:  # standard error is closed: nothing to hold back
+        yield
+        return
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(saved, 2)
+            os.close(saved)
+            held.seek(0)
+            for line in held.read().decode(errors="replace").splitlines():
+                if not any(mark in line for mark in _NOISE):
+                    sys.stderr.write(line + "\n")
+
+
+def _mtcnn_arrays(name: str, count: int) -> Iterator[NDArray[np.float32]]:
+    from facesearch.weights import load_arrays
+
+    arrays = load_arrays(name)
+    if len(arrays) != count:
+        raise WeightsError(
+            f"the weights {name} hold {len(arrays)} arrays where the network has {count}; "
+            "reinstall the mtcnn package"
+        )
+    return iter(arrays)
+
+
+def _layer_kit(tf: Any, arrays: Iterator[NDArray[np.float32]]) -> dict[str, Any]:
+    """Layers that take their weights from ``arrays`` in the order of MTCNN's files."""
+
+    def take(count: int) -> list[Any]:
+        return [tf.constant(next(arrays)) for _ in range(count)]
+
+    def prelu(alpha: Any) -> Callable[[Any], Any]:
+        return lambda x: tf.nn.relu(x) - alpha * tf.nn.relu(-x)
+
+    def convolution() -> Callable[[Any], Any]:
+        kernel, bias, alpha = take(3)
+        activate = prelu(alpha)
+        return lambda x: activate(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "VALID"), bias))
+
+    def pixelwise() -> Callable[[Any], Any]:
+        kernel, bias = take(2)
+        return lambda x: tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "VALID"), bias)
+
+    def dense() -> Callable[[Any], Any]:
+        kernel, bias = take(2)
+        return lambda x: tf.nn.bias_add(tf.linalg.matmul(x, kernel), bias)
+
+    def hidden() -> Callable[[Any], Any]:
+        linear, activate = dense(), prelu(*take(1))
+        return lambda x: activate(linear(x))
+
+    return {"convolution": convolution, "pixelwise": pixelwise, "dense": dense, "hidden": hidden}
+
+
+def _pnet(tf: Any, spec: NetworkSpec) -> tuple[Shape, Graph]:
+    kit = _layer_kit(tf, _mtcnn_arrays(spec.name, 13))
+    first, second, third = (kit["convolution"]() for _ in range(3))
+    box, face = kit["pixelwise"](), kit["pixelwise"]()
+
+    def graph(pixels: Any) -> dict[str, Any]:
+        x = tf.nn.max_pool2d(first((pixels - 127.5) / 128.0), 2, 2, "SAME")
+        x = third(second(x))
+        return {"face": tf.nn.softmax(face(x))[..., 1], "box": box(x)}
+
+    return [None, None, None, 3], graph
+
+
+def _rnet(tf: Any, spec: NetworkSpec) -> tuple[Shape, Graph]:
+    kit = _layer_kit(tf, _mtcnn_arrays(spec.name, 16))
+    first, second, third = (kit["convolution"]() for _ in range(3))
+    fourth = kit["hidden"]()
+    box, face = kit["dense"](), kit["dense"]()
+
+    def graph(pixels: Any) -> dict[str, Any]:
+        x = tf.nn.max_pool2d(first((pixels - 127.5) / 128.0), 3, 2, "SAME")
+        x = third(tf.nn.max_pool2d(second(x), 3, 2, "VALID"))
+        x = fourth(_flat(tf, x))
+        return {"face": tf.nn.softmax(face(x))[..., 1], "box": box(x)}
+
+    return [None, 24, 24, 3], graph
+
+
+def _onet(tf: Any, spec: NetworkSpec) -> tuple[Shape, Graph]:
+    kit = _layer_kit(tf, _mtcnn_arrays(spec.name, 21))
+    first, second, third, fourth = (kit["convolution"]() for _ in range(4))
+    fifth = kit["hidden"]()
+    box, landmarks, face = kit["dense"](), kit["dense"](), kit["dense"]()
+
+    def graph(pixels: Any) -> dict[str, Any]:
+        x = tf.nn.max_pool2d(first((pixels - 127.5) / 128.0), 3, 2, "SAME")
+        x = third(tf.nn.max_pool2d(second(x), 3, 2, "VALID"))
+        x = fourth(tf.nn.max_pool2d(x, 2, 2, "SAME"))
+        x = fifth(_flat(tf, x))
+        return {
+            "face": tf.nn.softmax(face(x))[..., 1],
+            "box": box(x),
+            "landmarks": landmarks(x),
+        }
+
+    return [None, 48, 48, 3], graph
+
+
+def _flat(tf: Any, x: Any) -> Any:
+    """MTCNN's dense layers were trained on columns before rows."""
+    count = x.shape[1] * x.shape[2] * x.shape[3]
+    return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [-1, count])
+
+
+def _facenet(tf: Any, spec: NetworkSpec) -> tuple[Shape, Graph]:
+    from facesearch.weights import path_of
+
+    layers = facenet_layers(path_of(spec.name))
+    model = _inception_resnet(tf, layers, spec.name)
+    scale = _STANDARDISERS.get(spec.standardise)
+    if scale is None:
+        known = ", ".join(_STANDARDISERS)
+        raise UsageError(f"there is no standardisation {spec.standardise!r}; choose one of {known}")
+
+    def graph(pixels: Any) -> dict[str, Any]:
+        return {"embedding": model(scale(tf, pixels), training=False)}
+
+    return [None, 160, 160, 3], graph
+
+
+def _inception_resnet(tf: Any, layers: dict[str, list[NDArray[np.float32]]], name: str) -> Any:
+    from keras_facenet.inception_resnet_v1 import InceptionResNetV1
+
+    dim = layers["Bottleneck"][0].shape[1] if "Bottleneck" in layers else 128
+    model = InceptionResNetV1(input_shape=(160, 160, 3), classes=dim)
+    for layer in model.layers:
+        wanted = [tuple(weight.shape) for weight in layer.weights]
+        if not wanted:
+            continue
+        found = [array.shape for array in layers.get(layer.name, [])]
+        if found != wanted:
+            raise WeightsError(
+                f"the weights {name} do not fit the network: layer {layer.name} needs {wanted} "
+                f"and the file has {found or 'none'}; pull them again with: "
+                f"facesearch models pull {name}"
+            )
+        layer.set_weights(layers[layer.name])
+    return model
+
+
+def _standardise_face(tf: Any, pixels: Any) -> Any:
+    # The floor keeps a face of one colour finite; it is that of FaceNet's own code.
+    floor = 1.0 / float(np.sqrt(160 * 160 * 3))
+    mean = tf.reduce_mean(pixels, [1, 2, 3], keepdims=True)
+    deviation = tf.math.reduce_std(pixels, [1, 2, 3], keepdims=True)
+    return (pixels - mean) / tf.maximum(deviation, floor)
+
+
+def _standardise_fixed(tf: Any, pixels: Any) -> Any:
+    return (pixels - 127.5) / 127.5
+
+
+_STANDARDISERS = {"face": _standardise_face, "fixed": _standardise_fixed}
+
+_BUILDERS: dict[str, Callable[[Any, Any], tuple[Shape, Graph]]] = {
+    "mtcnn-pnet": _pnet,
+    "mtcnn-rnet": _rnet,
+    "mtcnn-onet": _onet,
+    "facenet-128": _facenet,
+    "facenet-512": _facenet,
+}

@@ -1,0 +1,196 @@
+"""Finding out whether a store is sound, down to the last byte, and whether it tells of the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from facesearch.errors import StoreError
+from facesearch.store import schema
+from facesearch.store.archive import META, Archive
+from facesearch.store.head import Root
+from facesearch.store.reader import Store, real_location
+from facesearch.store.segments import Segment
+from facesearch.store.tables import Ints
+
+_UNIT_TOLERANCE = 1e-3
+
+
+def check_path(
+    path: Path, deep: bool = False, resolve: Callable[[Root], Path] | None = None
+) -> list[str]:
+    """As ``Store.check``, for a store that may not even open; that is then the problem.
+
+    Raises:
+        StoreMissingError: there is nothing at the path.
+    """
+    from facesearch.errors import StoreMissingError
+
+    try:
+        store = Store.open(path)
+    except StoreMissingError:
+        raise
+    except StoreError as error:
+        return [str(error)]
+    return store.check(deep, resolve)
+
+
+def check_store(store: Store) -> list[str]:
+    """What is wrong with the store's own files, one line each."""
+    problems: list[str] = []
+    for step in (_check_files_on_disk, _check_arrays, _check_tables):
+        try:
+            problems += step(store)
+        except StoreError as error:
+            problems.append(str(error))
+        if problems:
+            # What follows would read arrays that are known to be wrong.
+            break
+    return problems
+
+
+def _check_files_on_disk(store: Store) -> list[str]:
+    """Digests of whole files: every byte, headers and padding too."""
+    head = Archive.open(real_location(store.path))
+    archives = [head, *(segment.archive for segment in store.segments)]
+    problems = []
+    for archive in {archive.path: archive for archive in archives}.values():
+        if archive.actual_digest() != archive.digest:
+            problems.append(f"{archive.path}: the file's digest is wrong")
+        problems += [
+            f"{archive.path}: {name} has a wrong checksum"
+            for name in archive.names
+            if not archive.sound(name)
+        ]
+    if head.verified(META).tobytes() != store.head.encode():
+        problems.append(f"{store.path}: its description is not in the exact form")
+    return problems
+
+
+def _check_arrays(store: Store) -> Iterator[str]:
+    for segment in store.segments:
+        for problem in (*_check_embeddings(segment), *_check_values(segment)):
+            yield f"{segment.archive.path}: {problem}"
+
+
+def _check_embeddings(segment: Segment) -> Iterator[str]:
+    for block in range(segment.counts.rows("blocks")):
+        first = block * schema.BLOCK_ROWS
+        rows = segment.rows[first : first + schema.BLOCK_ROWS]
+        if not segment.block_sound(block):
+            yield f"embeddings {first} to {first + len(rows) - 1} have a wrong checksum"
+            continue
+        lengths = np.linalg.norm(rows.astype(np.float64), axis=1)
+        bad = np.flatnonzero(~(np.abs(lengths - 1) <= _UNIT_TOLERANCE))
+        if len(bad):
+            yield f"{len(bad)} embeddings are not of unit length, the first is {first + bad[0]}"
+
+
+def _check_values(segment: Segment) -> Iterator[str]:
+    for name in schema.NAMES:
+        if name not in ("faces.embedding", "faces.checksum"):
+            segment.column(name)
+    for name in ("faces.box", "faces.score", "faces.sharpness", "contents.scale"):
+        if not np.isfinite(segment.column(name)).all():
+            yield f"{name} is not finite"
+    landmarks = segment.column("faces.landmarks").reshape(-1, 10)
+    unknown = np.isnan(landmarks).all(axis=1)
+    if not np.isfinite(landmarks[~unknown]).all():
+        yield "faces.landmarks is not finite"
+    for name in ("files.size", "contents.width", "contents.height", "contents.frames"):
+        if np.any(segment.column(name) < 0):
+            yield f"{name} is negative"
+    for text in schema.TEXTS:
+        yield from _check_text(segment, f"contents.{text}")
+
+
+def _check_text(segment: Segment, name: str) -> Iterator[str]:
+    offsets, blob = segment.column(f"{name}_offsets"), segment.column(f"{name}_blob")
+    try:
+        blob.tobytes().decode("utf-8")
+    except UnicodeDecodeError:
+        yield f"{name} is not UTF-8"
+        return
+    # Every text begins a character: none at a continuation byte.
+    starts = offsets[:-1][offsets[:-1] < len(blob)]
+    if np.any((blob[starts] & 0xC0) == 0x80):
+        yield f"{name} is cut inside a character"
+
+
+def _check_tables(store: Store) -> Iterator[str]:
+    """Relations between the tables, over all segments."""
+    roots = {root.id for root in store.roots}
+    if any(identifier >= store.head.next_root for identifier in roots):
+        yield f"{store.path}: a root has a number that is not given yet"
+    for segment in store.segments:
+        yield from _check_order(segment)
+    known, contents = store.files.content, store.contents
+    hashed, failed = contents.hash.any(axis=1), contents.failed
+    if np.any(~hashed & ~failed):
+        yield f"{store.path}: a photo that did not fail has no hash"
+    if np.any(failed & (contents.face_counts > 0)):
+        yield f"{store.path}: a photo that failed has faces"
+    if len(known) and int(known.max()) >= len(contents):
+        yield f"{store.path}: a file has a content that is not there"
+
+
+def _check_order(segment: Segment) -> Iterator[str]:
+    roots, blob = segment.column("files.root"), segment.column("files.path_blob")
+    offsets = segment.column("files.path_offsets").tolist()
+    last = (-1, b"")
+    for row, root in enumerate(roots.tolist()):
+        key = (root, blob[offsets[row] : offsets[row + 1]].tobytes())
+        if key <= last:
+            yield f"{segment.archive.path}: its files are out of order at row {row}"
+            return
+        last = key
+
+
+def check_files(store: Store, resolve: Callable[[Root], Path]) -> list[str]:
+    """Where the photo files are not those that were indexed, one line each.
+
+    Nothing is written and only regular files are opened. Photos of a root that is away are one
+    problem together; photos that could not be read when they were indexed are left out.
+    """
+    problems: list[str] = []
+    for index, root in enumerate(store.roots):
+        rows = np.flatnonzero(store.files.root == index)
+        place = resolve(root)
+        if len(rows) and not os.path.lexists(place):
+            problems.append(f"{place}: root away, {len(rows)} photos not checked")
+        else:
+            problems += _check_root(store, place, rows)
+    return problems
+
+
+def _check_root(store: Store, place: Path, rows: Ints) -> Iterator[str]:
+    files, contents = store.files, store.contents
+    for row in rows.tolist():
+        recorded = contents.hash[files.content[row]]
+        if not recorded.any():
+            continue
+        key = files.path(row)
+        path = place / key if key else place
+        try:
+            actual = _hash_regular(path)
+        except OSError as error:
+            missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+            yield f"{path}: {'missing' if missing else f'cannot be read ({error.strerror})'}"
+            continue
+        if actual is None:
+            yield f"{path}: no longer a file"
+        elif actual != recorded.tobytes():
+            yield f"{path}: changed since it was indexed"
+
+
+def _hash_regular(path: Path) -> bytes | None:
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return None
+        return hashlib.file_digest(file, "sha256").digest()

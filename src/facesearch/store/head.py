@@ -1,0 +1,277 @@
+"""What a store says of itself: recipe, roots, options, progress, and its segments."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from facesearch.errors import RecipeMismatchError, StoreError
+from facesearch.recipes import Recipe
+from facesearch.records import Progress
+from facesearch.store import archive, schema
+
+INLINE = ""
+"""Name of a segment whose arrays are in the head itself."""
+
+_SEGMENT_NAME = re.compile(r"[0-9a-f-]{1,64}\.npz")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_MAX_DIM = 1 << 16
+_MAX_ROWS = 1 << 40
+_SAME_BIRTH_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A folder (or file) that was indexed.
+
+    ``path`` is absolute, undecodable bytes as surrogates; ``relative`` is the way there from the
+    store's folder. ``id`` ties it to its files and is given by the store; keep it (with
+    ``dataclasses.replace``) when the folder has moved.
+    """
+
+    path: str
+    relative: str
+    id: int = field(default=-1, compare=False)
+
+    @classmethod
+    def at(cls, path: Path, store_folder: Path) -> Root:
+        """A root for a folder, as a store in ``store_folder`` remembers it."""
+        absolute = Path(os.path.abspath(path))  # noqa: PTH100 - links in the path are kept
+        try:
+            relative = os.path.relpath(absolute, store_folder)
+        except ValueError:  # another drive of Windows
+            relative = str(absolute)
+        return cls(str(absolute), relative)
+
+    def resolve(self, store_folder: Path) -> Path:
+        """Where the root is now.
+
+        Its absolute path if that exists, else the relative one if that exists, else the absolute.
+        """
+        absolute = Path(self.path)
+        if os.path.lexists(absolute):
+            return absolute
+        relative = store_folder / self.relative
+        return relative if os.path.lexists(relative) else absolute
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentEntry:
+    """A segment as the head names it.
+
+    ``settled`` ones came out of a finished run and keep their rows while later runs add others.
+    """
+
+    name: str
+    files: int
+    contents: int
+    faces: int
+    sha256: str
+    settled: bool
+
+    def counts(self, dim: int) -> schema.Counts:
+        """The lengths that its arrays must have."""
+        return schema.Counts(self.files, self.contents, self.faces, dim)
+
+
+@dataclass(frozen=True, slots=True)
+class RunMark:
+    """A run under way: ``done`` of ``total`` photos, by process ``pid`` of ``host``.
+
+    ``born`` is when the process started (seconds since 1970), to know it from a later one of its
+    number.
+    """
+
+    done: int
+    total: int
+    pid: int
+    host: str
+    born: float
+
+    @classmethod
+    def here(cls, done: int, total: int) -> RunMark:
+        """The mark of this process."""
+        import psutil
+
+        return cls(done, total, os.getpid(), platform.node(), psutil.Process().create_time())
+
+    def progress(self) -> Progress:
+        """What a reader says of it; a run on another host counts as not running."""
+        return Progress(self.done, self.total, self._alive())
+
+    def _alive(self) -> bool:
+        if self.host != platform.node():
+            return False
+        import psutil
+
+        try:
+            born = psutil.Process(self.pid).create_time()
+        except psutil.Error:
+            return False
+        return abs(born - self.born) < _SAME_BIRTH_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The ``meta`` member.
+
+    ``next_root`` is the id of the next new root; ``derived`` and ``entered`` are kept for what is
+    computed from the store and what people entered by hand.
+    """
+
+    recipe: Recipe
+    roots: tuple[Root, ...] = ()
+    next_root: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
+    indexed_at: str = ""
+    run: RunMark | None = None
+    segments: tuple[SegmentEntry, ...] = ()
+    derived: dict[str, Any] = field(default_factory=dict)
+    entered: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def inline(self) -> bool:
+        """Whether the arrays are in the head's own file."""
+        return any(entry.name == INLINE for entry in self.segments)
+
+    def encode(self) -> bytes:
+        """Canonical JSON: sorted keys, no spaces, ASCII.
+
+        Undecodable bytes of a path stand as lone surrogate escapes.
+        """
+        run = self.run
+        data = {
+            "format": schema.FORMAT,
+            "version": schema.VERSION,
+            "recipe": self.recipe.as_dict(),
+            "recipe_digest": self.recipe.recipe_digest,
+            "space_digest": self.recipe.space_digest,
+            "roots": [
+                {"id": root.id, "path": root.path, "relative": root.relative} for root in self.roots
+            ],
+            "next_root": self.next_root,
+            "options": self.options,
+            "indexed_at": self.indexed_at,
+            "progress": run
+            and {
+                "done": run.done,
+                "total": run.total,
+                "pid": run.pid,
+                "host": run.host,
+                "born": run.born,
+            },
+            "segments": [
+                {
+                    "name": entry.name,
+                    "files": entry.files,
+                    "contents": entry.contents,
+                    "faces": entry.faces,
+                    "sha256": entry.sha256,
+                    "settled": entry.settled,
+                }
+                for entry in self.segments
+            ],
+            "derived": self.derived,
+            "entered": self.entered,
+        }
+        return encode_json(data)
+
+
+def encode_json(data: dict[str, Any]) -> bytes:
+    """The one way in which the store writes JSON.
+
+    Raises:
+        ValueError: a number is not finite.
+        TypeError: a value is no JSON.
+    """
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return text.encode("ascii")
+
+
+def decode(raw: bytes, path: Path) -> Head:
+    """Inverse of ``Head.encode`` for a file that may be anything.
+
+    Raises:
+        StoreError: not a store's head, of a newer version, or senseless.
+    """
+    try:
+        data = json.loads(raw)
+        named = data["format"]
+        version = data["version"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise archive.foreign(path) from None
+    if named == schema.SEGMENT_FORMAT:
+        raise StoreError(
+            f"{path}: one segment of a store; name the store itself, the file beside this folder"
+        )
+    if named != schema.FORMAT or type(version) is not int or version < 1:
+        raise archive.foreign(path)
+    if version > schema.VERSION:
+        raise StoreError(
+            f"{path}: made by a newer facesearch (format {version}); update facesearch"
+        )
+    try:
+        return _decode(data)
+    except RecipeMismatchError as error:
+        raise StoreError(f"{path}: {error}; update facesearch") from error
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise archive.damaged(path, f"its description makes no sense: {error}") from error
+
+
+def _decode(data: dict[str, Any]) -> Head:
+    recipe = Recipe.from_dict(data["recipe"])
+    _integer(recipe.extractor.dim, 1, _MAX_DIM)
+    hash(recipe)
+    roots = tuple(
+        Root(_text(root["path"]), _text(root["relative"]), _integer(root["id"], 0, 1 << 31))
+        for root in data["roots"]
+    )
+    if len({root.id for root in roots}) != len(roots):
+        raise ValueError("two roots with one id")
+    segments = tuple(_decode_segment(entry) for entry in data["segments"])
+    if any(entry.name == INLINE for entry in segments) and len(segments) > 1:
+        raise ValueError("its arrays are in two places")
+    run = data["progress"]
+    return Head(
+        recipe=recipe,
+        roots=roots,
+        next_root=_integer(data["next_root"], 0, 1 << 31),
+        options=dict(data["options"]),
+        indexed_at=_text(data["indexed_at"]),
+        run=None if run is None else _decode_run(run),
+        segments=segments,
+        derived=dict(data["derived"]),
+        entered=dict(data["entered"]),
+    )
+
+
+def _decode_segment(entry: dict[str, Any]) -> SegmentEntry:
+    name, digest = _text(entry["name"]), _text(entry["sha256"])
+    if name != INLINE and not (_SEGMENT_NAME.fullmatch(name) and _DIGEST.fullmatch(digest)):
+        raise ValueError("a segment's name")
+    files, contents, faces = (
+        _integer(entry[key], 0, _MAX_ROWS) for key in ("files", "contents", "faces")
+    )
+    return SegmentEntry(name, files, contents, faces, digest, entry["settled"] is True)
+
+
+def _decode_run(run: dict[str, Any]) -> RunMark:
+    done, total, pid = (_integer(run[key], 0, 1 << 53) for key in ("done", "total", "pid"))
+    return RunMark(done, total, pid, _text(run["host"]), float(run["born"]))
+
+
+def _integer(value: Any, low: int, high: int) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError(f"{value!r} is no number from {low} to {high}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value

@@ -1,0 +1,77 @@
+"""One writer at a time, and who it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from facesearch.errors import StoreBusyError
+from facesearch.store.disk import storing
+
+_POLL_SECONDS = 0.2
+
+
+class StoreLock:
+    """The lock beside a store.
+
+    The operating system frees it when its process dies, however that happens; programs started
+    meanwhile do not inherit it. Who holds it stands in a file of its own, for people; a stale one
+    means nothing.
+    """
+
+    def __init__(self, location: Path) -> None:
+        self._location = location
+        self._lock = FileLock(
+            location.with_name(location.name + ".lock"), timeout=0, mode=0o600, thread_local=False
+        )
+        self._owner = location.with_name(location.name + ".lock.owner")
+
+    def acquire(self, wait: bool) -> None:
+        """Take the lock.
+
+        Args:
+            wait: until it is free; otherwise fail at once.
+
+        Raises:
+            StoreBusyError: another writer holds it.
+            StoreError: the folder cannot be written.
+        """
+        with storing(self._location):
+            while not self._try():
+                if not wait:
+                    raise StoreBusyError(
+                        f"{self._location.name}: held by {self._holder()}; wait with --wait"
+                    )
+                time.sleep(_POLL_SECONDS)
+            facts = {"pid": os.getpid(), "host": platform.node(), "since": int(time.time())}
+            self._owner.write_text(json.dumps(facts), encoding="ascii")
+
+    def release(self) -> None:
+        """Give the lock back; nothing happens when it is not held."""
+        if self._lock.is_locked:
+            with storing(self._location):
+                self._owner.unlink(missing_ok=True)
+            self._lock.release()
+
+    def _try(self) -> bool:
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        return True
+
+    def _holder(self) -> str:
+        try:
+            facts = json.loads(self._owner.read_text(encoding="ascii"))
+            pid, host = int(facts["pid"]), str(facts["host"])
+            since = time.localtime(int(facts["since"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another process"
+        today = since[:3] == time.localtime()[:3]
+        when = time.strftime("%H:%M" if today else "%Y-%m-%d %H:%M", since)
+        return f"process {pid} on {host} since {when}"

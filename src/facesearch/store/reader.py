@@ -1,0 +1,278 @@
+"""``Store``: one commit of a store file, as a read-only snapshot."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from facesearch.errors import StoreError, StoreMissingError
+from facesearch.recipes import Recipe
+from facesearch.records import Progress
+from facesearch.store import schema
+from facesearch.store.archive import META, Archive, damaged, peek_meta
+from facesearch.store.head import Head, Root, decode
+from facesearch.store.segments import Segment, open_segment
+from facesearch.store.tables import ContentTable, EmbeddingRows, FaceTable, FileRows, FileTable
+
+_OPEN_TRIES = 20
+
+
+class Store:
+    """What a store held at its last commit.
+
+    Cheap to open: arrays are mapped, and verified when first used. It stays valid, and stays the
+    same, while a writer goes on.
+
+    Attributes:
+        path: as it was named.
+        head: its own description: recipe, roots, options, segments.
+    """
+
+    def __init__(self, path: Path, head: Head, segments: Sequence[Segment]) -> None:
+        self.path = path
+        self.head = head
+        self.segments = tuple(segments)
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """Open the last commit.
+
+        Raises:
+            StoreMissingError: there is no store at ``path``.
+            StoreError: the file is no store, of a newer version, cut short or damaged.
+        """
+        path = Path(path)
+        location = real_location(path)
+        last = ""
+        for _ in range(_OPEN_TRIES):
+            head, archive = _open_head(path, location)
+            try:
+                return cls(path, head, _open_segments(location, head, archive))
+            except StoreMissingError as gone:
+                # A writer may have merged it away since the head was read; a head that still
+                # names it is no such case.
+                if archive.digest == last:
+                    raise damaged(
+                        path, f"a part of it is gone: {str(gone).split(':')[0]}"
+                    ) from gone
+                last = archive.digest
+        raise StoreError(f"{path}: it changes faster than it can be opened; try again")
+
+    @property
+    def version(self) -> int:
+        """Version of the format."""
+        return schema.VERSION
+
+    @property
+    def recipe(self) -> Recipe:
+        """How its rows were made."""
+        return self.head.recipe
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What ``index`` was told and remembers, e.g. exclude patterns; a copy."""
+        return dict(self.head.options)
+
+    @property
+    def roots(self) -> tuple[Root, ...]:
+        """The folders indexed, in the order in which they were added."""
+        return self.head.roots
+
+    @property
+    def indexed_at(self) -> str:
+        """When a run last ended, ISO 8601 in UTC."""
+        return self.head.indexed_at
+
+    @property
+    def progress(self) -> Progress | None:
+        """The run that has not ended, if there is one; looked up anew each time."""
+        return self.head.run.progress() if self.head.run else None
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the store's file is in; relative roots count from here."""
+        return real_location(self.path).parent
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk, all parts together."""
+        parts = {segment.archive.path: segment.archive.size for segment in self.segments}
+        if self.head.inline:
+            return sum(parts.values())
+        head = real_location(self.path)
+        return sum(parts.values()) + (head.stat().st_size if head.exists() else 0)
+
+    @property
+    def dim(self) -> int:
+        """Length of an embedding."""
+        return self.recipe.extractor.dim
+
+    @cached_property
+    def file_rows(self) -> FileRows:
+        """Newest row of every file, removed ones included."""
+        rows = FileRows(self.segments)
+        count = sum(segment.counts.contents for segment in self.segments)
+        if np.any((rows.content < schema.REMOVED) | (rows.content >= count)):
+            raise damaged(self.path, "a file has a content that is not there")
+        _require_safe_paths(self.path, rows)
+        return rows
+
+    @cached_property
+    def files(self) -> FileTable:
+        """The files that are there, sorted by root and path."""
+        return FileTable(self.file_rows, [root.id for root in self.roots])
+
+    @cached_property
+    def contents(self) -> ContentTable:
+        """The distinct photos."""
+        return ContentTable(self.segments, lambda: self.files.content)
+
+    @cached_property
+    def faces(self) -> FaceTable:
+        """The faces; a face's id is its row here."""
+        return FaceTable(self.segments, self.contents)
+
+    @cached_property
+    def _embeddings(self) -> EmbeddingRows:
+        return EmbeddingRows(self.segments, self.dim)
+
+    @property
+    def rows(self) -> tuple[NDArray[np.float32], ...]:
+        """One (n, dim) float32 array for each segment, in order of face id.
+
+        They are read-only views of the mapped files, not copied and not verified.
+        """
+        return self._embeddings.parts
+
+    @property
+    def row_offsets(self) -> NDArray[np.int64]:
+        """(segments + 1,) int64: the face id at which each of ``rows`` starts."""
+        return self._embeddings.offsets
+
+    def embeddings(self, ids: ArrayLike) -> NDArray[np.float32]:
+        """(len(ids), dim) float32, a copy of the faces' rows, verified.
+
+        Every block of 4,096 rows that is touched is held against its checksum, once.
+
+        Raises:
+            IndexError: an id is no face.
+            StoreError: a block is not as it was written.
+        """
+        return self._embeddings.gather(np.asarray(ids, np.int64).reshape(-1))
+
+    def content_digest(self) -> str:
+        """SHA-256 (hex) that two stores share when they hold the same photos and faces.
+
+        It covers the recipe and, for every file, its path relative to its root, hashes, facts,
+        faces and embeddings. Left out are where roots lie, their order, file times, when it was
+        made, failure messages, options, and the order of contents and segments.
+        """
+        contents = [self._digest_content(row) for row in range(len(self.contents))]
+        roots = [hashlib.sha256() for _ in self.roots]
+        files = self.files
+        for row, path in enumerate(files.paths()):
+            name = os.fsencode(path)
+            digest = roots[files.root[row]]
+            digest.update(len(name).to_bytes(8, "little") + name)
+            digest.update(contents[files.content[row]])
+        whole = hashlib.sha256(self.recipe.recipe_digest.encode())
+        named = {int(root) for root in np.unique(files.root)}
+        for part in sorted(roots[root].digest() for root in named):
+            whole.update(part)
+        return whole.hexdigest()
+
+    def _digest_content(self, row: int) -> bytes:
+        contents, faces = self.contents, self.faces
+        if not contents.live[row]:
+            return b""
+        digest = hashlib.sha256(contents.hash[row].tobytes() + contents.pixel_hash[row].tobytes())
+        for column in (contents.width, contents.height, contents.scale, contents.frames):
+            digest.update(column[row].tobytes())
+        reason = (contents.failure(row) or ("",))[0]
+        for text in (contents.taken(row), contents.camera(row), contents.format(row), reason):
+            raw = text.encode("utf-8", "surrogateescape")
+            digest.update(len(raw).to_bytes(8, "little") + raw)
+        ids = np.arange(contents.face_start(row), contents.face_stop(row))
+        for table in (faces.box, faces.landmarks, faces.score, faces.sharpness):
+            digest.update(table[ids].tobytes())
+        digest.update(self.embeddings(ids).tobytes())
+        return digest.digest()
+
+    def check(self, deep: bool = False, resolve: Callable[[Root], Path] | None = None) -> list[str]:
+        """All that is wrong with the store, one line each; nothing when it is sound.
+
+        Args:
+            deep: also hash the photo files and compare.
+            resolve: where a root is now; by default ``Root.resolve`` from the store's folder.
+        """
+        from facesearch.store.check import check_files, check_store
+
+        problems = check_store(self)
+        if deep and not problems:
+            problems += check_files(self, resolve or (lambda root: root.resolve(self.folder)))
+        return problems
+
+
+def real_location(path: Path) -> Path:
+    """The file behind symbolic links: that one is replaced, and its parts lie beside it."""
+    return Path(os.path.realpath(path))
+
+
+def parts_folder(location: Path) -> Path:
+    """Where a store keeps the segments that are not in its own file."""
+    return location.with_name(location.name + ".parts")
+
+
+def _open_head(path: Path, location: Path) -> tuple[Head, Archive]:
+    try:
+        archive = Archive.open(location)
+        raw = archive.verified(META).tobytes()
+    except StoreMissingError:
+        raise
+    except StoreError:
+        # A later version may look different in all but its first bytes.
+        _refuse_newer(path, location)
+        raise
+    return decode(raw, path), archive
+
+
+def _refuse_newer(path: Path, location: Path) -> None:
+    raw = peek_meta(location)
+    if raw is None:
+        return
+    try:
+        decode(raw, path)
+    except StoreError as error:
+        if "newer" in str(error):
+            raise
+
+
+def _open_segments(location: Path, head: Head, archive: Archive) -> list[Segment]:
+    dim = head.recipe.extractor.dim
+    if head.inline:
+        return [Segment(archive, head.segments[0].counts(dim))]
+    if archive.names != (META,):
+        raise damaged(location, "it holds arrays that it does not name")
+    folder = parts_folder(location)
+    return [
+        open_segment(folder / entry.name, entry.counts(dim), entry.sha256)
+        for entry in head.segments
+    ]
+
+
+def _require_safe_paths(path: Path, rows: FileRows) -> None:
+    """Raise where a path would lead outside its root; a store may come from a stranger."""
+    filled = rows.stops > rows.starts
+    absolute = np.any(rows.blob[rows.starts[filled]] == ord("/"))
+    suspicious = bool(absolute or np.any(rows.blob == 0))
+    if not suspicious and b".." in rows.blob.tobytes():
+        suspicious = any(b".." in rows.key(row).split(b"/") for row in range(len(rows)))
+    if suspicious:
+        raise damaged(path, "a path in it leads outside its folder")

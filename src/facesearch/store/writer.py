@@ -1,0 +1,365 @@
+"""``StoreWriter``: the one process that changes a store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace as replaced
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from facesearch.errors import RecipeMismatchError, StoreError, StoreMissingError
+from facesearch.recipes import Recipe
+from facesearch.records import TRANSIENT_REASONS, PhotoEntry, PhotoResult
+from facesearch.store import compaction
+from facesearch.store.archive import peek_meta
+from facesearch.store.disk import storing
+from facesearch.store.hashes import HashIndex
+from facesearch.store.head import INLINE, Head, Root, RunMark, SegmentEntry
+from facesearch.store.layout import Layout, require_beside
+from facesearch.store.lock import StoreLock
+from facesearch.store.pending import Pending
+from facesearch.store.reader import Store, real_location
+from facesearch.store.segments import Segment, segment_members
+
+SINGLE_FILE_BYTES = 1 << 30
+"""A finished store is one file while its embeddings take no more than this."""
+
+
+def rebuild_path(path: Path) -> Path:
+    """Where a new store is built that will take the place of the one at ``path``."""
+    return path.with_name(path.name + ".rebuild")
+
+
+class StoreWriter:
+    """Adds photos to a store, in batches that are kept whole or not at all.
+
+    Rows given since the last ``commit`` are in memory; a commit is on the disk when it returns.
+    Content ids stay as they are until ``finish``.
+    """
+
+    def __init__(self, path: Path, recipe: Recipe, lock: StoreLock, single_file_bytes: int) -> None:
+        self._lock = lock
+        self._single_file_bytes = single_file_bytes
+        self._target = path
+        self._recipe = recipe
+        self._adopt(Store(path, Head(recipe), ()))
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        recipe: Recipe,
+        *,
+        wait: bool = False,
+        fresh: bool = False,
+        single_file_bytes: int = SINGLE_FILE_BYTES,
+    ) -> StoreWriter:
+        """Take the lock and go on with the store at ``path``, or begin one.
+
+        Args:
+            path: the store's file.
+            recipe: how the rows to come are made.
+            wait: for another writer to end.
+            fresh: begin anew beside the store, which stays as it is until ``finish`` puts the new
+                one in its place; an interrupted fresh run goes on. Roots and options are kept.
+            single_file_bytes: embeddings up to this size end in one file.
+
+        Raises:
+            StoreBusyError: another process writes to it.
+            StoreError: the store is damaged or newer, or its folder cannot be written.
+            RecipeMismatchError: its rows were made in another way.
+        """
+        path = Path(path)
+        location = real_location(path)
+        if not location.parent.is_dir():
+            raise StoreError(
+                f"{path}: its folder does not exist; create it, or choose another with --store"
+            )
+        lock = StoreLock(location)
+        lock.acquire(wait)
+        try:
+            writer = cls(path, recipe, lock, single_file_bytes)
+            with storing(path):
+                if fresh:
+                    writer._begin_fresh()
+                else:
+                    writer._begin()
+        except BaseException:
+            lock.release()
+            raise
+        return writer
+
+    def _begin(self) -> None:
+        try:
+            store = Store.open(self._target)
+        except StoreMissingError:
+            store = self.store
+        self._require_recipe(store)
+        self._adopt(store)
+        self._layout.sweep(store.head)
+
+    def _begin_fresh(self) -> None:
+        try:
+            old = Store.open(self._target).head
+        except StoreMissingError:
+            self._begin()
+            return
+        except StoreError as error:
+            # A broken store may be built anew, a file of another kind must stay.
+            if "newer" in str(error) or peek_meta(real_location(self._target)) is None:
+                raise
+            old = Head(self._recipe)
+        path = rebuild_path(self._target)
+        try:
+            store = Store.open(path)
+            self._require_recipe(store)
+        except (StoreError, RecipeMismatchError):
+            # Nothing there, or what a run of another kind has left: never more than a copy.
+            Layout(path).discard()
+            head = replaced(old, recipe=self._recipe, indexed_at="", run=None, segments=())
+            store = Store(path, replaced(head, derived={}), ())
+        self._adopt(store)
+        self._layout.sweep(store.head)
+
+    def _require_recipe(self, store: Store) -> None:
+        asked, there = self._recipe, store.recipe
+        if there.recipe_digest == asked.recipe_digest:
+            return
+        old, new = _flat(there.as_dict()), _flat(asked.as_dict())
+        differences = [
+            f"{name} is {old.get(name)} in the store, {new.get(name)} is asked for"
+            for name in sorted(old.keys() | new.keys())
+            if old.get(name) != new.get(name) and name != "name"
+        ]
+        raise RecipeMismatchError(
+            f"{store.path}: {'; '.join(differences)}; leave it out to keep the store's, or use "
+            "--redetect to make all rows anew"
+        )
+
+    def __enter__(self) -> StoreWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the lock back. Rows not committed are dropped."""
+        self._lock.release()
+
+    @property
+    def store(self) -> Store:
+        """The store as of the last commit (of the new one, while a fresh one is built)."""
+        return self._store
+
+    @property
+    def roots(self) -> tuple[Root, ...]:
+        """The roots as last set; other methods take an index into them."""
+        return self._head.roots
+
+    def _adopt(self, store: Store) -> None:
+        """Start from this snapshot, with nothing pending."""
+        self._head = store.head
+        self._store = store
+        self._layout = Layout(store.path)
+        self._known = HashIndex(store.contents)
+        self._new: dict[bytes, int] = {}
+        self._pending = Pending(len(store.contents), self._recipe.extractor.dim)
+
+    def set_roots(self, roots: Sequence[Root]) -> None:
+        """Name the roots; files of a root that is left out are dropped with it.
+
+        A root is known again by its ``id``, else by its path, else, when the number of roots stays,
+        by its place (it has moved).
+        """
+        old = self._head.roots
+        claimed = {root.id for root in roots if root.id >= 0}
+        by_path = {root.path: root.id for root in old if root.id not in claimed}
+        found = [root.id if root.id >= 0 else by_path.get(root.path, -1) for root in roots]
+        following = max([self._head.next_root, *(number + 1 for number in found)])
+        for index, number in enumerate(found):
+            if number >= 0:
+                continue
+            if len(old) == len(roots) and old[index].id not in found:
+                found[index] = old[index].id
+            else:
+                found[index] = following
+                following += 1
+        if len(set(found)) != len(found):
+            raise ValueError("a root is named twice")
+        named = tuple(replaced(root, id=number) for root, number in zip(roots, found, strict=True))
+        self._head = replaced(self._head, roots=named, next_root=following)
+
+    def set_options(self, options: dict[str, Any]) -> None:
+        """Remember what ``index`` was told; anything that JSON can say."""
+        self._head = replaced(self._head, options=dict(options))
+
+    def content_id(self, content_hash: bytes) -> int | None:
+        """The content with these bytes (SHA-256), committed or not.
+
+        None when it is not known, or failed for a reason that may be gone.
+        """
+        found = self._new.get(content_hash)
+        return self._known.find(content_hash) if found is None else found
+
+    def put(self, file: tuple[int, PhotoEntry], result: PhotoResult) -> int:
+        """A file (root index, entry) and what became of it; returns its content's id.
+
+        When the content is known by now, the file is linked to it and the result dropped.
+
+        Raises:
+            ValueError: the result's parts do not fit together, or there is no such root.
+        """
+        root, entry = file
+        known = self.content_id(result.content_hash) if result.content_hash else None
+        if known is None:
+            if result.known:
+                raise ValueError(f"{entry.key}: a content that the store does not hold")
+            known = self._pending.add_content(result)
+            passing = result.failure is not None and result.failure.reason in TRANSIENT_REASONS
+            if result.content_hash and not passing:
+                self._new[result.content_hash] = known
+        self.link(root, entry, known)
+        return known
+
+    def link(self, root: int, entry: PhotoEntry, content_id: int) -> None:
+        """A file has a content that the store knows.
+
+        Raises:
+            ValueError: there is no such root or content.
+        """
+        if not 0 <= content_id < self._pending.next_content:
+            raise ValueError(f"{content_id} is no content")
+        self._pending.set_file(self._root_id(root), entry, content_id)
+
+    def remove(self, root: int, key: str) -> None:
+        """A file is gone.
+
+        Raises:
+            ValueError: there is no such root.
+        """
+        self._pending.remove_file(self._root_id(root), key)
+
+    def _root_id(self, index: int) -> int:
+        if not 0 <= index < len(self._head.roots):
+            raise ValueError(f"{index} is no root")
+        return self._head.roots[index].id
+
+    def commit(self, progress: tuple[int, int] | None = None) -> None:
+        """Bring everything given so far to the disk.
+
+        Args:
+            progress: (done, total) photos of the run, None when none is under way.
+
+        Raises:
+            StoreError: it could not be written. The store is as before, the rows are still here.
+        """
+        with storing(self._store.path):
+            entries, segments = self._layout.in_parts(self._store)
+            if self._pending:
+                counts, columns = self._pending.counts, self._pending.columns()
+                rows = segment_members(columns.__getitem__, counts, self._pending.embeddings)
+                entry, segment = self._layout.write_segment(rows, counts, settled=False)
+                entries, segments = self._merged([*entries, entry], [*segments, segment])
+            head = replaced(
+                self._head,
+                run=RunMark.here(*progress) if progress else None,
+                indexed_at=self._head.indexed_at or _now(),
+                segments=tuple(entries),
+            )
+            self._layout.write_head(head)
+            self._head = head
+            self._store = Store(self._store.path, head, segments)
+            self._pending = Pending(self._pending.next_content, head.recipe.extractor.dim)
+            self._layout.sweep(head)
+
+    def _merged(
+        self, entries: list[SegmentEntry], segments: list[Segment]
+    ) -> tuple[list[SegmentEntry], list[Segment]]:
+        """The same rows with the last segments merged where they are too many."""
+        settled = sum(entry.settled for entry in entries)
+        start = compaction.start_of_tier([part.archive.size for part in segments], settled)
+        if start == len(segments) - 1:
+            return entries, segments
+        head = replaced(self._head, segments=tuple(entries))
+        merge = compaction.side_by_side(Store(self._store.path, head, segments), start)
+        entry, segment = self._layout.write_segment(merge.members(), merge.counts, settled=False)
+        return [*entries[:start], entry], [*segments[:start], segment]
+
+    def finish(self) -> None:
+        """End a run: drop what no file needs, put all in order, in one file when it is small.
+
+        A fresh store takes the old one's place. Content ids are new afterwards.
+
+        Raises:
+            StoreError: it could not be written; the last commit stands.
+        """
+        if self._pending:
+            run = self._head.run
+            self.commit((run.done, run.total) if run else (0, 0))
+        path = self._store.path
+        store = Store(path, self._head, self._store.segments)
+        merge = compaction.canonical(store, self._single_file_bytes)
+        head = replaced(self._head, run=None, indexed_at=_now())
+        if merge.start == 0:
+            roots = tuple(replaced(root, id=index) for index, root in enumerate(head.roots))
+            head = replaced(head, roots=roots, next_root=len(roots))
+        with storing(path):
+            self._write_finished(store, merge, head)
+            self._adopt(Store.open(path))
+            self._layout.sweep(self._head)
+            if path != self._target:
+                self.replace(path)
+            else:
+                Layout(rebuild_path(path)).discard()
+
+    def _write_finished(self, store: Store, merge: compaction.Merge, head: Head) -> None:
+        counts = merge.counts
+        if merge.start == 0 and merge.embedding_bytes <= self._single_file_bytes:
+            rows = (counts.files, counts.contents, counts.faces)
+            entry = SegmentEntry(INLINE, *rows, "", settled=True)
+            self._layout.write_head(replaced(head, segments=(entry,)), merge.members())
+            return
+        entries, _ = self._layout.in_parts(store)
+        entries = entries[: merge.start]
+        if not merge.empty:
+            entries.append(self._layout.write_segment(merge.members(), counts, settled=True)[0])
+        self._layout.write_head(replaced(head, segments=tuple(entries)))
+
+    def replace(self, other: Path) -> None:
+        """Put a complete store, built beside this one, in this one's place, in one step.
+
+        Raises:
+            StoreError: the other is in another folder, not complete or not sound.
+        """
+        require_beside(self._target, other)
+        new = Store.open(other)
+        if new.head.run is not None:
+            raise StoreError(f"{other}: its run has not ended; run the same command again")
+        with storing(self._target):
+            target = Layout(self._target)
+            target.take_over(Layout(other), new.head)
+            self._recipe = new.recipe
+            self._adopt(Store.open(self._target))
+            target.sweep(self._head)
+
+
+def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested plain data with dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

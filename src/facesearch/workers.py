@@ -1,0 +1,274 @@
+"""Processes that work through batches side by side and may die without harm.
+
+A plain process pool breaks whole when one of its workers dies. Here a dead or stuck worker is
+replaced; its batch is tried again item by item, and only the item that kills a worker by itself is
+lost, by name. Workers are spawned, inherit no lock, and leave when the parent is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import types
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any, Generic, Protocol, TypeVar
+
+from facesearch.errors import FacesearchError, ModelError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_AHEAD = 2  # batches a worker holds: the one under way and the next, so that it never waits
+_FAILED_STARTS = 3
+_DEATHS_IN_A_ROW = 20
+
+
+class Worker(Protocol[T, R]):
+    """What runs in each process, made there by a factory."""
+
+    def describe(self) -> str:
+        """What it runs on, e.g. "CPU"."""
+
+    def process(self, batch: list[T]) -> list[R]:
+        """One result for each item, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """An item without a result: ``reason`` is "worker-died" or "timeout"."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOptions:
+    """How many processes, how long one item may take and a worker may need to start, in seconds."""
+
+    jobs: int
+    item_timeout: float = 120.0
+    start_timeout: float = 300.0
+
+
+@dataclass(slots=True, eq=False)
+class _Process(Generic[T]):
+    process: SpawnProcess
+    pipe: Connection
+    ready: bool = False
+    since: float = field(default_factory=time.monotonic)
+    batches: deque[list[T]] = field(default_factory=deque)
+
+
+class WorkerPool(Generic[T, R]):
+    """Runs batches in ``options.jobs`` processes; results come in the order they are ready."""
+
+    def __init__(self, factory: Callable[[], Worker[T, R]], options: PoolOptions) -> None:
+        self._factory = factory
+        self._options = options
+        self._processes: list[_Process[T]] = []
+        self._again: deque[list[T]] = deque()
+        self._failed_starts = 0
+        self._deaths = 0
+        self.description = ""
+
+    def __enter__(self) -> WorkerPool[T, R]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def run(self, batches: Iterable[list[T]]) -> Iterator[tuple[T, R | Lost]]:
+        """Yields (item, result) for every item of every batch; batches are taken as needed.
+
+        Raises:
+            FacesearchError: a worker could not be set up (its own error), or workers die one after
+                another whatever they are given.
+        """
+        source = iter(batches)
+        exhausted = False
+        while True:
+            exhausted = self._feed(source, exhausted)
+            if exhausted and not self._again and not any(p.batches for p in self._processes):
+                return
+            for worker in self._wait():
+                yield from self._receive(worker)
+            for worker in self._overdue():
+                yield from self._replace(worker, "timeout")
+
+    def close(self) -> None:
+        """Ends all workers; what they were doing is dropped."""
+        for worker in self._processes:
+            worker.pipe.close()
+        for worker in self._processes:
+            worker.process.join(0.2)
+            _end(worker.process)
+        self._processes.clear()
+
+    def _feed(self, source: Iterator[list[T]], exhausted: bool) -> bool:
+        while True:
+            worker = self._idlest()
+            if worker is None:
+                return exhausted
+            batch = self._again.popleft() if self._again else None
+            if batch is None and not exhausted:
+                batch = next(source, None)
+                exhausted = batch is None
+            if batch is None:
+                return exhausted
+            if not worker.batches and worker.ready:
+                worker.since = time.monotonic()
+            worker.batches.append(batch)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                # A dead worker shows itself at the next wait, with its batches still on the books.
+                worker.pipe.send(batch)
+
+    def _idlest(self) -> _Process[T] | None:
+        free = [worker for worker in self._processes if len(worker.batches) < _AHEAD]
+        best = min(free, key=lambda worker: len(worker.batches), default=None)
+        if (best is None or best.batches) and len(self._processes) < self._options.jobs:
+            best = self._start()
+        return best
+
+    def _start(self) -> _Process[T]:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=_serve, args=(theirs, self._factory), name="facesearch-worker", daemon=True
+        )
+        with _main_not_imported():
+            process.start()
+        theirs.close()
+        worker: _Process[T] = _Process(process, ours)
+        self._processes.append(worker)
+        return worker
+
+    def _wait(self) -> list[_Process[T]]:
+        by_pipe = {worker.pipe: worker for worker in self._processes}
+        ready = set(wait(list(by_pipe), timeout=1.0))
+        return [worker for pipe, worker in by_pipe.items() if pipe in ready]
+
+    def _receive(self, worker: _Process[T]) -> Iterator[tuple[T, R | Lost]]:
+        try:
+            kind, value = worker.pipe.recv()
+        except (EOFError, OSError):
+            yield from self._replace(worker, "worker-died")
+            return
+        worker.since = time.monotonic()
+        if kind == "ready":
+            worker.ready = True
+            self.description = value
+        elif kind == "error":
+            raise value
+        else:
+            self._deaths = self._failed_starts = 0
+            yield from zip(worker.batches.popleft(), value, strict=True)
+
+    def _overdue(self) -> list[_Process[T]]:
+        now = time.monotonic()
+        overdue = []
+        for worker in self._processes:
+            if not worker.ready:
+                limit = self._options.start_timeout
+            elif worker.batches:
+                limit = self._options.item_timeout * len(worker.batches[0])
+            else:
+                continue
+            if now - worker.since > limit:
+                overdue.append(worker)
+        return overdue
+
+    def _replace(self, worker: _Process[T], reason: str) -> Iterator[tuple[T, R | Lost]]:
+        self._processes.remove(worker)
+        worker.pipe.close()
+        _end(worker.process)
+        code = worker.process.exitcode
+        log.warning("worker %s ended (%s, exit code %s)", worker.process.pid, reason, code)
+        if not worker.ready:
+            self._failed_starts += 1
+            self._again.extendleft(reversed(worker.batches))
+            if self._failed_starts >= _FAILED_STARTS:
+                raise ModelError(
+                    f"the worker processes end while they start (exit code {code}); "
+                    "try fewer with --jobs 1, or see --debug"
+                )
+            return
+        self._deaths += 1
+        if self._deaths >= _DEATHS_IN_A_ROW:
+            raise ModelError(
+                f"{self._deaths} worker processes in a row died (exit code {code}), "
+                "perhaps for want of memory; try --jobs 1"
+            )
+        if not worker.batches:
+            return
+        guilty, *innocent = worker.batches
+        self._again.extendleft(reversed(innocent))
+        if len(guilty) > 1:
+            self._again.extendleft([item] for item in reversed(guilty))
+            return
+        yield guilty[0], Lost(reason, _explain(reason, code, self._options.item_timeout))
+
+
+def _explain(reason: str, code: int | None, limit: float) -> str:
+    if reason == "timeout":
+        return f"gave no result within {limit:.0f} seconds"
+    if code is not None and code < 0:
+        return f"the process that read it was ended by {signal.Signals(-code).name}"
+    return f"the process that read it ended (exit code {code})"
+
+
+def _end(process: SpawnProcess) -> None:
+    if process.is_alive():
+        process.kill()
+    process.join()
+
+
+@contextlib.contextmanager
+def _main_not_imported() -> Iterator[None]:
+    """A spawned process imports the caller's main script again, which then would start over where
+    it has no ``__main__`` guard; workers need nothing of it, so they are shown an empty one.
+    """
+    with _MAIN_LOCK:
+        real = sys.modules["__main__"]
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = real
+
+
+_MAIN_LOCK = threading.Lock()
+
+
+def _serve(pipe: Connection, factory: Callable[[], Worker[Any, Any]]) -> None:
+    """The life of a worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    try:
+        worker = factory()
+        pipe.send(("ready", worker.describe()))
+        while True:
+            pipe.send(("results", worker.process(pipe.recv())))
+    except FacesearchError as error:
+        with contextlib.suppress(OSError):
+            pipe.send(("error", error))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+def _leave_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

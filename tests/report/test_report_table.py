@@ -1,0 +1,195 @@
+"""The table: what a person reads."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from facesearch.records import Box, Coverage, Progress, QueryFace
+from facesearch.report import render_query
+from facesearch.report.table import coverage_line
+from facesearch.report.terminal import display_width, escape, shorten
+
+
+def lines_of(report, now):
+    return render_query(report, "table", now).decode().splitlines()
+
+
+def test_the_whole_table(report_of, found, neighbor, failed, now):
+    report = report_of(
+        found(
+            neighbor(),
+            neighbor(rank=2, path="/photos/b.jpg", taken="", also=("/photos/copy of b.jpg",)),
+        ),
+        failed,
+    )
+    assert lines_of(report, now) == [
+        "me.jpg: face 1 of 2 (also: 2 at 100,6)",
+        "rank  similarity  distance  face  taken       path",
+        "   1       0.813     0.612     2  2019-07-01  /photos/a.jpg",
+        "   2       0.813     0.612     2              /photos/b.jpg",
+        "                                              also /photos/copy of b.jpg",
+        "",
+        "no face found in blank.jpg: lower --min-score or give --box",
+        "",
+        "15,769 faces in 13,232 photos; 1 without a face, 0 failed, 0 roots away, indexed today",
+    ]
+
+
+def test_without_capture_times_there_is_no_column_for_them(report_of, found, neighbor, now):
+    assert "taken" not in lines_of(report_of(found(neighbor(taken=""))), now)[1]
+
+
+def test_same_person_shows_which_example_was_nearest(report_of, found, neighbor, now):
+    examples = (("x/one.jpg", 1), ("x/two.jpg", 1))
+    lines = lines_of(report_of(found(neighbor(example="x/two.jpg"), examples=examples)), now)
+    assert lines[0] == "one person in 2 photos: x/one.jpg, x/two.jpg"
+    assert "nearest to" in lines[1]
+    assert "two.jpg" in lines[2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "headline"),
+    [
+        ({"faces": (QueryFace(1, Box(0, 0, 1, 1), 1),)}, "me.jpg: face 1"),
+        ({"face": None}, "me.jpg"),
+        ({"face": 0}, "me.jpg: the given box"),
+        ({"path": "-"}, "standard input: face 1 of 2 (also: 2 at 100,6)"),
+        (
+            {"faces": tuple(QueryFace(n, Box(n, 0, 1, 1), 1) for n in range(1, 11)), "face": 3},
+            "me.jpg: face 3 of 10 (also: 1 at 1,0; 2 at 2,0; 4 at 4,0; 5 at 5,0; 6 at 6,0; "
+            "7 at 7,0; 3 more)",
+        ),
+        (
+            {"examples": tuple((f"{n}.jpg", 1) for n in range(7))},
+            "one person in 7 photos: 0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg, 2 more",
+        ),
+    ],
+)
+def test_headlines(report_of, found, now, changes, headline):
+    assert lines_of(report_of(found(**changes)), now)[0] == headline
+
+
+def test_many_copies_are_counted(report_of, found, neighbor, now):
+    lines = lines_of(report_of(found(neighbor(also=tuple("abcdef")))), now)
+    assert [line.strip() for line in lines[3:7]] == ["also a", "also b", "also c", "also 3 more"]
+
+
+def test_notes_and_no_neighbours(report_of, found, now):
+    result = replace(found(), neighbors=(), notes=("all nearer than\x1b --max-distance",))
+    expected = ["note: all nearer than\\x1b --max-distance", "no neighbours"]
+    assert lines_of(report_of(result), now)[1:3] == expected
+
+
+def test_an_error_that_does_not_name_its_path_gets_it(report_of, failed, now):
+    error = replace(failed.error, message="damaged")
+    lines = lines_of(report_of(replace(failed, error=error)), now)
+    assert lines[0] == "blank.jpg: damaged"
+
+
+def test_wide_names_keep_the_columns_in_line(report_of, found, neighbor, now):
+    examples = (("漢字.jpg", 1), ("e.jpg", 1))
+    result = found(
+        neighbor(example="漢字.jpg", path="P"),
+        neighbor(example="e.jpg", path="P"),
+        examples=examples,
+    )
+    header, *rows = lines_of(report_of(result), now)[1:4]
+    columns = {display_width(line[: line.index("P")]) for line in rows}
+    assert columns == {header.index("path")}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(name=st.text(st.characters(codec=None), min_size=1))
+def test_any_name_stays_on_its_line_and_cannot_steer_the_terminal(
+    report_of, found, neighbor, now, name
+):
+    plain = render_query(report_of(found(neighbor())), "table", now).decode()
+    result = found(neighbor(path=name, example=name), path=name)
+    text = render_query(report_of(result), "table", now).decode()
+    assert text.count("\n") == plain.count("\n") == len(text.splitlines())
+    assert not {"\x1b", "\x9b", "\x7f", "\u202e", "\u2066", "\u2028", "\r"} & set(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Zoë 漢字 😀 نام.jpg", "Zoë 漢字 😀 نام.jpg"),
+        ("a\nb\tc\rd", "a\\nb\\tc\\rd"),
+        ("\x1b[31m\x7f", "\\x1b[31m\\x7f"),
+        ("\x9b2J", "\\u009b2J"),
+        ("gpj.\u202egnp", "gpj.\\u202egnp"),
+        ("\udcff\udc80", "\\xff\\x80"),
+        ("\u2028\ufeff\U000e0041", "\\u2028\\ufeff\\U000e0041"),
+        ("می\u200cخواهم 👩\u200d🚀", "می\u200cخواهم 👩\u200d🚀"),
+    ],
+)
+def test_escapes(name, shown):
+    assert escape(name) == shown
+
+
+@given(text=st.text(max_size=60).map(escape), width=st.integers(2, 40))
+def test_shortened_text_fits_and_keeps_both_ends(text, width):
+    short = shorten(text, width)
+    assert display_width(short) <= width
+    head, mark, tail = short.partition("…") if short != text else (short, "…", "")
+    assert mark
+    assert text.startswith(head)
+    assert text.endswith(tail)
+
+
+def test_a_long_example_leaves_room_for_the_path(report_of, found, neighbor, now):
+    long = "holiday-" * 10 + "0042.jpg"
+    examples = ((long, 1), ("b.jpg", 1))
+    lines = lines_of(report_of(found(neighbor(example=long), examples=examples)), now)
+    assert "0042.jpg  /photos/a.jpg" in lines[2]
+    assert lines[2].index("/photos") < 80
+
+
+@pytest.mark.parametrize(
+    ("indexed_at", "said"),
+    [
+        ("2026-05-04T00:00:00Z", "indexed today"),
+        ("2026-05-03T23:59:59Z", "indexed yesterday"),
+        ("2026-05-01T12:00:00Z", "indexed 3 days ago"),
+        ("2026-01-31T12:00:00Z", "indexed on 2026-01-31"),
+        ("2026-05-06T12:00:00Z", "indexed on 2026-05-06"),
+        ("soon\x1b", "indexed at soon\\x1b"),
+        ("", "not indexed to the end yet"),
+    ],
+)
+def test_when_it_was_indexed(coverage, now, indexed_at, said):
+    assert coverage_line(replace(coverage, indexed_at=indexed_at), now).endswith(f", {said}")
+
+
+def test_today_is_that_of_the_reader(coverage):
+    east = timezone(timedelta(hours=10))
+    indexed = replace(coverage, indexed_at="2026-05-03T20:00:00Z")
+    assert coverage_line(indexed, datetime(2026, 5, 4, 8, tzinfo=east)).endswith("today")
+
+
+@pytest.mark.parametrize(
+    ("progress", "said"),
+    [
+        (Progress(12_400, 50_000), "; index under way: 12,400 of 50,000"),
+        (
+            Progress(12_400, 50_000, running=False),
+            "; index interrupted at 12,400 of 50,000: run facesearch index to go on",
+        ),
+    ],
+)
+def test_an_unfinished_index_is_said(coverage, now, progress, said):
+    assert coverage_line(replace(coverage, progress=progress), now).endswith(said)
+
+
+def test_one_of_each(now):
+    line = coverage_line(Coverage(1, 1, 0, 2, 1, "2026-05-04T00:00:00Z"), now)
+    assert line == "1 face in 1 photo; 0 without a face, 2 failed, 1 root away, indexed today"
+
+
+def test_the_present_is_the_default(report_of, coverage):
+    moment = datetime.now().astimezone().isoformat()
+    report = report_of(coverage=replace(coverage, indexed_at=moment))
+    assert b"indexed today" in render_query(report, "table")
