@@ -5,6 +5,10 @@ other photo (or ``--gallery`` of them, the probes' people always among them). Ea
 its most central face; a photo without one counts as a miss. Cosine, highest first.
 
     python -m benchmarks.crops --gallery 3000
+    python -m benchmarks.crops --gallery 3000 --scores
+
+With ``--scores`` it asks instead how low a detector's score may be: every face counts, each photo
+by its nearest.
 
 Detections and embeddings are kept in ``--cache``, so that a further crop costs only its own time.
 """
@@ -180,14 +184,19 @@ def cut(pixels: Pixels, face: Face, variant: Variant, size: int) -> Pixels:
     return crop_faces(pixels, [face], variant.crop, size)
 
 
-def evaluate(
-    probes: Embeddings, gallery: Embeddings, own: NDArray[np.intp], right: NDArray[np.bool_]
-) -> Scores:
-    """Rank every probe against the gallery without its own photo.
+def cosines(probes: Embeddings, gallery: Embeddings) -> NDArray[np.float64]:
+    return probes.astype(np.float64) @ gallery.astype(np.float64).T
 
-    ``own`` is each probe's row in the gallery; ``right`` (probes, gallery) says who is a mate.
+
+def evaluate(
+    similarity: NDArray[np.float64], own: NDArray[np.intp], right: NDArray[np.bool_]
+) -> Scores:
+    """Rank the gallery for every probe, without the probe's own photo.
+
+    ``similarity`` and ``right`` (who is a mate) are (probes, gallery); ``own`` is each probe's
+    place in the gallery.
     """
-    similarity = probes.astype(np.float64) @ gallery.astype(np.float64).T
+    similarity = similarity.copy()
     lines = np.arange(len(probes))
     similarity[lines, own] = -np.inf
     order = np.argsort(-similarity, axis=1, kind="stable")[:, :-1]
@@ -226,10 +235,41 @@ def compare(args: argparse.Namespace) -> None:
         file = args.cache / f"{len(photos)}-{args.min_score}-{args.model}-{args.flip}-{name}.npy"
         rows = known[variant.label] = embed(mine, variant, extractor, file)
         gallery = known[GALLERY_OF_PROBES_ONLY] if variant.probes_only else rows
-        scores = evaluate(rows if variant.probes_only else rows[own], gallery, own, right)
+        similarity = cosines(rows if variant.probes_only else rows[own], gallery)
+        scores = evaluate(similarity, own, right)
         figures = [100 * seen * value for value in dataclasses.astuple(scores)]
         print(f"{variant.label:<44} {figures[0]:6.2f}  {figures[1]:6.2f}  {figures[2]:6.2f}",
               flush=True)  # fmt: skip
+
+
+def compare_scores(args: argparse.Namespace) -> None:
+    """What a gallery of every face gains and loses with the lowest score that is kept."""
+    runtime = RuntimeOptions(device=args.device, threads=args.threads)
+    photos, is_probe = choose_photos(args.lfw, args.gallery)
+    faces = find_faces(photos, args.cache, runtime)
+    jobs = [(path, face) for path, found in zip(photos, faces, strict=True) for face in found]
+    variant = Variant("every face", CropOptions())
+    extractor = load_extractor(ExtractorOptions(model=args.model, flip=args.flip), runtime)
+    file = args.cache / f"{len(photos)}-{args.model}-{args.flip}-every-face.npy"
+    rows = embed(jobs, variant, extractor, file)
+    photo_of = np.repeat(np.arange(len(photos)), [len(found) for found in faces])
+    score_of = np.array([face.score for _, face in jobs])
+    people = np.array([path.parent.name for path in photos])
+    row_of = {id(face): row for row, (_, face) in enumerate(jobs)}
+    print("lowest score    faces  photos without   rank-1     mAP  recall@19")
+    for lowest in (0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99):
+        central = [most_central(found, lowest) for found in faces]
+        own = np.flatnonzero([face is not None and probe
+                              for face, probe in zip(central, is_probe, strict=True)])  # fmt: skip
+        probes = rows[[row_of[id(central[photo])] for photo in own]]
+        similarity = np.full((len(own), len(photos)), -2.0)
+        kept = score_of >= lowest
+        np.maximum.at(similarity.T, photo_of[kept], cosines(rows[kept], probes))
+        scores = evaluate(similarity, own, people[own][:, None] == people[None, :])
+        figures = [100 * len(own) / sum(is_probe) * v for v in dataclasses.astuple(scores)]
+        without = sum(face is None for face in central)
+        print(f"{lowest:<12} {kept.sum():8}  {without:14}   {figures[0]:6.2f}  {figures[1]:6.2f}  "
+              f"{figures[2]:6.2f}")  # fmt: skip
 
 
 def parse() -> argparse.Namespace:
@@ -241,6 +281,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--only", nargs="*", help="crops whose label contains one of these")
     parser.add_argument("--min-score", type=float, default=DetectorOptions().min_score)
     parser.add_argument("--model", default="facenet-128")
+    parser.add_argument("--scores", action="store_true", help="compare lowest scores instead")
     parser.add_argument("--flip", action="store_true")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=1)
@@ -250,4 +291,5 @@ def parse() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    compare(parse())
+    arguments = parse()
+    (compare_scores if arguments.scores else compare)(arguments)

@@ -63,7 +63,8 @@ class FolderSource:
         root: as given.
         unreadable: a failure for each folder that could not be listed and each file whose size and
             time could not be read, with its full path.
-        unreadable_prefixes: their keys, folders with "/" at the end, "" for the root itself.
+        unreadable_prefixes: their keys, folders with "/" at the end, "" for the root itself;
+            ``hides`` answers from them.
         not_read: files that are no photos, counted by lower-case extension (".mov"), or by
             "no extension", "other", "fifo", "socket", "device", "broken link".
     """
@@ -115,10 +116,10 @@ class FolderSource:
             node = next(stack[-1], None)
             if node is None:
                 stack.pop()
-            elif node.is_folder:
-                stack.append(iter(self._children(node)))
-            else:
+            elif not node.is_folder:
                 yield node.entry()
+            elif self._is_new(node):
+                stack.append(iter(self._children(node)))
 
     def probe(self, entry: PhotoEntry) -> Probe:
         """Open a file and tell by its first bytes whether it is a photo.
@@ -155,12 +156,8 @@ class FolderSource:
 
     def hides(self, key: str) -> bool:
         """Whether the last walk could not see if this key is there."""
-        return any(
-            not prefix
-            or key == prefix.rstrip("/")
-            or (prefix[-1] == "/" and key.startswith(prefix))
-            for prefix in self.unreadable_prefixes
-        )
+        parts = (prefix.rstrip("/") for prefix in self.unreadable_prefixes)
+        return any(not part or key == part or key.startswith(f"{part}/") for part in parts)
 
     def _start(self) -> _Node | None:
         """The folder or file to begin with; None, noted or counted, when there is none."""
@@ -203,9 +200,7 @@ class FolderSource:
             return node if self._is_regular(node) else None
         if self._excluded.match(key, item.name, folder=True):
             return None
-        if (is_link and self._comes_by_itself(item.path)) or not self._is_new(node):
-            return None
-        return node
+        return None if is_link and self._comes_by_itself(item.path) else node
 
     def _comes_by_itself(self, link: str) -> bool:
         """Whether a link leads to a folder that the walk of the whole root reaches without it."""

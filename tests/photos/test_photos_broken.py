@@ -110,12 +110,14 @@ def test_nothing_is_printed(name: str, capfd: pytest.CaptureFixture[str]) -> Non
 
 
 @pytest.mark.parametrize("read", [read_photo, hash_file, read_header])
-def test_only_regular_files_are_opened(tmp_path: Path, read: object) -> None:
+def test_only_regular_files_are_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: object
+) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "folder.jpg").mkdir()
     paths = [tmp_path / "pipe.jpg", tmp_path / "folder.jpg", Path(os.devnull)]
     with socket.socket(socket.AF_UNIX) as unix:
-        os.chdir(tmp_path)  # the path of a socket is at most 100 bytes long
+        monkeypatch.chdir(tmp_path)  # the path of a socket is at most 100 bytes long
         unix.bind("s.jpg")
         for path, kind in zip(
             [*paths, Path("s.jpg")], ["fifo", "folder", "device", "socket"], strict=True

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -213,34 +215,43 @@ def test_circles_end_where_the_disk_has_no_file_numbers(
     assert keys(tmp_path / "root") == ["a.jpg", "l/b.jpg", "l/c/d.jpg"]
 
 
-def test_a_tree_of_1500_levels(tmp_path: Path) -> None:
+@pytest.fixture
+def deep_tree(tmp_path: Path) -> Iterator[Path]:
+    """A photo 1,500 levels down, and one at 2,100, beyond the system's longest path."""
     start = Path.cwd()
-    levels = (1500, 4000)
+    root = tmp_path / "deep"
+    root.mkdir()
     try:
-        os.chdir(tmp_path)
-        for level in range(max(levels)):
+        os.chdir(root)
+        for level in range(1, 2101):
             Path("d").mkdir()
             os.chdir("d")
-            if level + 1 in levels:
+            if level in {1500, 2100}:
                 Path("a.jpg").write_bytes(b"x")
+        os.chdir(start)
+        yield root
     finally:
         os.chdir(start)
-    source = FolderSource(tmp_path)
-    found = [entry.key for entry in source.entries()]
-    assert found == ["d/" * 1500 + "a.jpg"]
-    # The system's paths end at some 2,000 levels; that is said, not passed over.
+        subprocess.run(["rm", "-rf", root], check=True)  # shutil.rmtree recurses
+
+
+def test_a_tree_of_1500_levels(deep_tree: Path) -> None:
+    source = FolderSource(deep_tree)
+    assert [entry.key for entry in source.entries()] == ["d/" * 1500 + "a.jpg"]
     assert [failure.reason for failure in source.unreadable] == ["io-error"]
-    assert source.hides("d/" * 4000 + "a.jpg")
+    assert source.hides("d/" * 2100 + "a.jpg")
     assert not source.hides("d/" * 1500 + "b.jpg")
 
 
-def test_only_regular_files_and_the_rest_counted(tmp_path: Path) -> None:
+def test_only_regular_files_and_the_rest_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     touch(tmp_path, "a.jpg")
     os.mkfifo(tmp_path / "p.jpg")
     (tmp_path / "gone.jpg").symlink_to("nowhere")
     (tmp_path / "loop.jpg").symlink_to("loop.jpg")
     (tmp_path / "zero.jpg").symlink_to(os.devnull)
-    os.chdir(tmp_path)  # the path of a socket is at most 100 bytes long
+    monkeypatch.chdir(tmp_path)  # the path of a socket is at most 100 bytes long
     source = FolderSource(tmp_path)
     with socket.socket(socket.AF_UNIX) as unix:
         unix.bind("s.jpg")

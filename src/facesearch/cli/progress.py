@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +44,14 @@ class ProgressBar:
         if self._bar is None:
             import tqdm
 
+            seldom = 0.1 if sys.stderr.isatty() else 30.0  # a log needs no moving picture
             self._bar = tqdm.tqdm(
-                total=state.total, initial=state.done, unit="photo", dynamic_ncols=True
+                total=state.total,
+                initial=state.done,
+                unit="photo",
+                dynamic_ncols=True,
+                mininterval=seldom,
+                maxinterval=seldom,
             )
         self._bar.update(state.done - self._bar.n)
         self._bar.set_postfix(faces=state.faces, failed=state.failed, refresh=False)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 256
-"""Boxes compared with all better ones at once, which bounds memory on crowded photos."""
+"""Boxes compared at once, which bounds memory on crowded photos."""
 
 
 def suppress(
@@ -29,19 +29,24 @@ def suppress(
     order = np.argsort(rows[:, 4], kind="stable")[::-1]
     if len(order) < 2:
         return order
-    x1, y1, x2, y2 = rows[order, :4].T.astype(np.float32)
+    # Taken from top to bottom, a box needs comparing only with those at its own height.
+    place = np.argsort(rows[order, 1], kind="stable")
+    x1, y1, x2, y2 = rows[order[place], :4].T.astype(np.float32)
     areas = (x2 - x1) * (y2 - y1)
+    tallest = (y2 - y1).max()
     kept = np.ones(len(order), bool)
     for start in range(0, len(order), BLOCK):
-        end = min(start + BLOCK, len(order))
-        mine = slice(start, end)
-        width = np.minimum.outer(x2[:end], x2[mine]) - np.maximum.outer(x1[:end], x1[mine])
-        height = np.minimum.outer(y2[:end], y2[mine]) - np.maximum.outer(y1[:end], y1[mine])
+        mine = slice(start, start + BLOCK)
+        first = np.searchsorted(y1, y1[start] - tallest)
+        last = np.searchsorted(y1, y2[mine].max(), "right")
+        near = slice(int(first), int(last))
+        width = np.minimum.outer(x2[near], x2[mine]) - np.maximum.outer(x1[near], x1[mine])
+        height = np.minimum.outer(y2[near], y2[mine]) - np.maximum.outer(y1[near], y1[mine])
         shared = np.maximum(width, 0, out=width) * np.maximum(height, 0, out=height)
         if of_smaller:
-            whole = np.minimum.outer(areas[:end], areas[mine])
+            whole = np.minimum.outer(areas[near], areas[mine])
         else:
-            whole = np.add.outer(areas[:end], areas[mine]) - shared
-        better = np.arange(end)[:, None] < np.arange(start, end)
-        kept[mine] = ~((shared > threshold * whole) & better).any(axis=0)
+            whole = np.add.outer(areas[near], areas[mine]) - shared
+        better = place[near, None] < place[mine]
+        kept[place[mine]] = ~((shared > threshold * whole) & better).any(axis=0)
     return order[kept]

@@ -167,10 +167,11 @@ def _write_member(file: BinaryIO, member: Member, offset: int) -> _Placed:
     file.write(header)
     crc, size = zlib.crc32(header), len(header)
     for chunk in member.chunks:
-        data = np.ascontiguousarray(chunk, dtype=member.dtype).reshape(-1).view(np.uint8)
-        file.write(data)
-        crc = zlib.crc32(data, crc)
-        size += data.nbytes
+        whole = np.ascontiguousarray(chunk, dtype=member.dtype)
+        piece = whole.reshape(-1).view(np.uint8).data
+        file.write(piece)
+        crc = zlib.crc32(piece, crc)
+        size += piece.nbytes
     if size != expected:
         raise ValueError(f"{member.name}: {size} bytes for the shape {member.shape}")
     placed = _Placed(member.name, offset, size, crc)

@@ -10,12 +10,12 @@ from facesearch.store.tables import ContentTable
 class HashIndex:
     """The contents of a snapshot by the SHA-256 of their bytes.
 
-    Left out are those that failed for a reason that may be gone: they are tried again.
+    Left out are those that failed: their bytes are read again, with other limits perhaps.
     """
 
     def __init__(self, contents: ContentTable) -> None:
         self._hashes = contents.hash
-        rows = np.flatnonzero(contents.hash.any(axis=1) & ~contents.transient)
+        rows = np.flatnonzero(contents.hash.any(axis=1) & ~contents.failed)
         starts = np.ascontiguousarray(self._hashes[rows, :8]).view(">u8").reshape(-1)
         starts = starts.astype(np.uint64)
         order = np.argsort(starts, kind="stable")

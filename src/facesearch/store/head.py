@@ -41,7 +41,7 @@ class Root:
     @classmethod
     def at(cls, path: Path, store_folder: Path) -> Root:
         """A root for a folder, as a store in ``store_folder`` remembers it."""
-        absolute = Path(os.path.abspath(path))  # noqa: PTH100 - links in the path are kept
+        absolute = Path(os.path.abspath(path))
         try:
             relative = os.path.relpath(absolute, store_folder)
         except ValueError:  # another drive of Windows

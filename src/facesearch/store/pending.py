@@ -64,8 +64,15 @@ class Pending:
         return identifier
 
     def set_file(self, root: int, entry: PhotoEntry, content: int) -> None:
-        """A file of this root id has this content from now on."""
-        self._files[root, os.fsencode(entry.key)] = (entry.size, entry.mtime_ns, content)
+        """A file of this root id has this content from now on.
+
+        Raises:
+            ValueError: its path leads outside its root.
+        """
+        key = os.fsencode(entry.key)
+        if key.startswith(b"/") or b"\0" in key or b".." in key.split(b"/"):
+            raise ValueError(f"{entry.key!r} is no path below a root")
+        self._files[root, key] = (entry.size, entry.mtime_ns, content)
 
     def remove_file(self, root: int, key: str) -> None:
         """A file is gone."""

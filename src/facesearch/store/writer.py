@@ -11,7 +11,7 @@ from typing import Any
 
 from facesearch.errors import RecipeMismatchError, StoreError, StoreMissingError
 from facesearch.recipes import Recipe
-from facesearch.records import TRANSIENT_REASONS, PhotoEntry, PhotoResult
+from facesearch.records import PhotoEntry, PhotoResult
 from facesearch.store import compaction
 from facesearch.store.archive import peek_meta
 from facesearch.store.disk import storing
@@ -203,7 +203,7 @@ class StoreWriter:
     def content_id(self, content_hash: bytes) -> int | None:
         """The content with these bytes (SHA-256), committed or not.
 
-        None when it is not known, or failed for a reason that may be gone.
+        None when it is not known, or failed: then its bytes are worth reading again.
         """
         found = self._new.get(content_hash)
         return self._known.find(content_hash) if found is None else found
@@ -222,8 +222,7 @@ class StoreWriter:
             if result.known:
                 raise ValueError(f"{entry.key}: a content that the store does not hold")
             known = self._pending.add_content(result)
-            passing = result.failure is not None and result.failure.reason in TRANSIENT_REASONS
-            if result.content_hash and not passing:
+            if result.content_hash and result.failure is None:
                 self._new[result.content_hash] = known
         self.link(root, entry, known)
         return known

@@ -1,0 +1,147 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from facesearch.errors import UsageError
+from facesearch.faces.crop import CUTTERS, RESAMPLINGS, TEMPLATE, crop_faces, sharpness
+from facesearch.recipes import CropOptions
+from facesearch.records import Box, Face, Pixels
+
+LANDMARKS = ((40.0, 50.0), (60.0, 50.0), (50.0, 62.0), (42.0, 73.0), (58.0, 73.0))
+
+
+def _ramps(height: int = 120, width: int = 100) -> Pixels:
+    """Red grows to the right, green downwards."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[..., 0] = np.arange(width)
+    pixels[..., 1] = np.arange(height)[:, None]
+    return pixels
+
+
+def _face(box: Box, landmarks: tuple[tuple[float, float], ...] = LANDMARKS) -> Face:
+    return Face(box, landmarks, 0.9)
+
+
+def test_the_margin_is_a_share_of_the_longer_side_on_each_side() -> None:
+    crop = crop_faces(_ramps(), [_face(Box(30, 40, 20, 40))], CropOptions(margin=0.25), 60)[0]
+
+    # 10 pixels each way: x 20..60, y 30..90, stretched to 60 pixels.
+    assert (crop[0, 0, 0], crop[0, -1, 0]) == (20, 59)
+    assert (crop[0, 0, 1], crop[-1, 0, 1]) == (30, 89)
+
+
+def test_the_square_keeps_proportions() -> None:
+    options = CropOptions(name="square", margin=0.0)
+    crop = crop_faces(_ramps(), [_face(Box(30, 40, 20, 40))], options, 40)[0]
+
+    assert (crop[0, 0, 0], crop[0, -1, 0]) == (20, 59)
+    assert (crop[0, 0, 1], crop[-1, 0, 1]) == (40, 79)
+
+
+def test_a_crop_ends_where_the_photo_ends() -> None:
+    crop = crop_faces(_ramps(), [_face(Box(0, 80, 50, 39))], CropOptions(margin=0.1), 55)[0]
+
+    assert crop[0, 0, 0] == 0
+    assert crop[-1, 0, 1] == 119
+
+
+@pytest.mark.parametrize("resampling", RESAMPLINGS)
+@pytest.mark.parametrize("name", CUTTERS)
+@given(
+    x=st.floats(-30, 99), y=st.floats(-30, 119), width=st.floats(0.1, 300),
+    height=st.floats(0.1, 300), margin=st.floats(0, 1),
+)  # fmt: skip
+def test_any_box_that_touches_the_photo_gives_a_crop(
+    name: str, resampling: str, x: float, y: float, width: float, height: float, margin: float
+) -> None:
+    face = _face(Box(x, y, max(width, 0.1 - x), max(height, 0.1 - y)))
+
+    crops = crop_faces(_ramps(), [face, face], CropOptions(name, margin, resampling), 32)
+
+    assert crops.shape == (2, 32, 32, 3)
+    assert crops.dtype == np.uint8
+    assert (crops[0] == crops[1]).all()
+
+
+def test_no_faces_no_crops() -> None:
+    assert crop_faces(_ramps(), [], CropOptions(), 160).shape == (0, 160, 160, 3)
+
+
+@pytest.mark.parametrize("box", [Box(-80, 10, 40, 40), Box(10, 300, 40, 40)])
+def test_a_box_outside_the_photo_is_refused(box: Box) -> None:
+    with pytest.raises(UsageError, match="outside the photo"):
+        crop_faces(_ramps(), [_face(box)], CropOptions(margin=0.1), 32)
+
+
+def test_unknown_ways_are_refused_with_the_known_ones() -> None:
+    face = _face(Box(30, 40, 20, 40))
+    with pytest.raises(UsageError, match="margin, square, aligned"):
+        crop_faces(_ramps(), [face], CropOptions(name="oval"), 32)
+    with pytest.raises(UsageError, match="area, cubic, linear"):
+        crop_faces(_ramps(), [face], CropOptions(resampling="lanczos"), 32)
+
+
+def test_shrinking_averages_over_areas() -> None:
+    checks = np.zeros((320, 320, 3), np.uint8)
+    checks[::2, ::2] = checks[1::2, 1::2] = 255
+
+    crop = crop_faces(checks, [_face(Box(0, 0, 320, 320))], CropOptions(margin=0.0), 40)[0]
+
+    assert set(np.unique(crop)) <= {127, 128}
+
+
+def test_a_tall_box_shrinks_in_one_direction_and_grows_in_the_other() -> None:
+    lines = np.zeros((400, 20, 3), np.uint8)
+    lines[::2] = 255
+
+    crop = crop_faces(lines, [_face(Box(0, 0, 20, 400))], CropOptions(margin=0.0), 40)[0]
+
+    assert set(np.unique(crop)) <= {127, 128}
+
+
+@pytest.mark.parametrize("degrees", [0, 25, -40])
+@pytest.mark.parametrize("scale", [0.7, 3.0])
+def test_alignment_brings_landmarks_to_their_places(degrees: float, scale: float) -> None:
+    """White dots at turned and scaled landmarks come out at the template's places."""
+    turn = scale * np.exp(1j * np.radians(degrees))
+    points = (TEMPLATE - 0.5) @ np.array([1, 1j]) * 100 * turn + (250 + 250j)
+    pixels = np.zeros((500, 500, 3), np.uint8)
+    radius = max(2, round(2 * scale))
+    for point in points:
+        x, y = round(point.real), round(point.imag)
+        pixels[y - radius : y + radius + 1, x - radius : x + radius + 1] = 255
+    face = _face(Box(200, 200, 100, 100), tuple((p.real, p.imag) for p in points))
+
+    crop = crop_faces(pixels, [face], CropOptions(name="aligned", margin=0.1), 160)[0]
+
+    for x, y in (TEMPLATE - 0.5) * [1.28, 1] + 0.5:
+        assert crop[round(y * 159), round(x * 159), 0] > 150
+
+
+def test_a_face_without_landmarks_is_cut_with_a_margin_instead() -> None:
+    drawn = _face(Box(30, 40, 20, 40), ())
+    same_point = dataclasses.replace(drawn, landmarks=((5.0, 5.0),) * 5)
+    plain = crop_faces(_ramps(), [drawn], CropOptions("margin", 0.1), 32)
+
+    for face in (drawn, same_point):
+        assert (crop_faces(_ramps(), [face], CropOptions("aligned", 0.1), 32) == plain).all()
+
+
+def test_a_photo_is_not_changed() -> None:
+    pixels = _ramps()
+    pixels.flags.writeable = False
+
+    for name in CUTTERS:
+        crop_faces(pixels, [_face(Box(0, 0, 90, 90))], CropOptions(name, 0.1), 32)
+
+
+def test_sharpness_falls_with_blur() -> None:
+    random = np.random.default_rng(2)
+    sharp = random.integers(0, 256, (160, 160, 3), np.uint8)
+    blurred = ((sharp[:-1].astype(int) + sharp[1:]) // 2).astype(np.uint8)
+
+    assert sharpness(sharp) > 2 * sharpness(blurred) > 0
+    assert sharpness(np.full((160, 160, 3), 77, np.uint8)) == 0
