@@ -104,17 +104,17 @@ VARIANTS = [
     Variant("margin 0.1", _margin(0.1)),
     Variant("margin 0.15", _margin(0.15)),
     Variant("margin 0.2", _margin(0.2)),
-    Variant("margin 0.1, linear", _margin(0.1, "linear")),
-    Variant("margin 0.1, cubic", _margin(0.1, "cubic")),
+    Variant("margin 0.08, cubic", _margin(0.08, "cubic")),
+    Variant("aligned 0.08", _margin(0.08, name="aligned")),
     Variant("square 0.0", _margin(0.0, name="square")),
-    Variant("square 0.1", _margin(0.1, name="square")),
-    Variant("aligned", _margin(0.1, name="aligned")),
-    Variant("aligned, cubic", _margin(0.1, "cubic", name="aligned")),
-    Variant("margin 0.1, probe at the border: clipped", _margin(0.1), cut_at_face(""), True),
-    Variant("margin 0.1, probe at the border: edge", _margin(0.1), cut_at_face("edge"), True),
-    Variant("margin 0.1, probe at the border: black", _margin(0.1), cut_at_face("black"), True),
+    Variant("margin 0.08, probe at the border: clipped", _margin(0.08), cut_at_face(""), True),
+    Variant("margin 0.08, probe at the border: edge", _margin(0.08), cut_at_face("edge"), True),
+    Variant("margin 0.08, probe at the border: black", _margin(0.08), cut_at_face("black"), True),
+    Variant("aligned 0.05", _margin(0.05, name="aligned")),
+    Variant("square 0.08", _margin(0.08, name="square")),
+    Variant("margin 0.08, linear", _margin(0.08, "linear")),
 ]
-GALLERY_OF_PROBES_ONLY = "margin 0.1"
+GALLERY_OF_PROBES_ONLY = "margin 0.08"
 
 
 def choose_photos(lfw: Path, gallery: int | None) -> tuple[list[Path], list[bool]]:
@@ -197,7 +197,7 @@ def evaluate(
     place in the gallery.
     """
     similarity = similarity.copy()
-    lines = np.arange(len(probes))
+    lines = np.arange(len(own))
     similarity[lines, own] = -np.inf
     order = np.argsort(-similarity, axis=1, kind="stable")[:, :-1]
     hits = np.take_along_axis(right, order, axis=1)

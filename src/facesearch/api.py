@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
+import logging
+import math
+import os
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from facesearch import indexing, querying, weights
-from facesearch.errors import NoFaceError, PhotoError, UsageError
+from facesearch.errors import ModelError, NoFaceError, PhotoError, UsageError
 from facesearch.gallery import Search, Where
 from facesearch.gallery.npz import NpzGallery
 from facesearch.index_options import (
@@ -22,11 +26,13 @@ from facesearch.index_options import (
     IndexOptions,
     cores,
     default_recipe,
+    query_spec,
 )
 from facesearch.indexing import IndexHooks
-from facesearch.processing import Pipeline, ProcessSpec
+from facesearch.processing import LazyPipeline, ProcessSpec
 from facesearch.querying import PhotoLike, QueryOptions
 from facesearch.records import (
+    Box,
     Coverage,
     Embeddings,
     IndexSummary,
@@ -35,6 +41,8 @@ from facesearch.records import (
 )
 from facesearch.runtimes import RuntimeOptions
 from facesearch.store import Store
+
+_log = logging.getLogger(__name__)
 
 
 def index(
@@ -62,50 +70,25 @@ def index(
     )
 
 
-@dataclass(slots=True)
-class _Loaded:
-    """Networks made when first needed; used by one thread at a time."""
-
-    spec: ProcessSpec
-    offline: bool
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    pipeline: Pipeline | None = None
-
-    def __enter__(self) -> Pipeline:
-        self.lock.acquire()
-        try:
-            if self.pipeline is None:
-                weights.ensure(self.spec.recipe.extractor.model, offline=self.offline)
-                self.pipeline = self.spec()
-        except BaseException:
-            self.lock.release()
-            raise
-        return self.pipeline
-
-    def __exit__(self, *_: object) -> None:
-        self.lock.release()
-
-
 class OpenGallery:
-    """A store with its networks loaded, for many queries; safe in threads.
+    """A store with its networks, for many queries; safe in threads.
 
-    A newer version of the store is picked up at the next query.
+    The networks are loaded at the first query. A newer version of the store is picked up at the
+    next one.
     """
 
     def __init__(self, store: str | Path, device: str = "auto", offline: bool = False) -> None:
         self._path = Path(store).absolute()
-        self._seen = _version(self._path)
-        self._gallery = NpzGallery(Store.open(self._path))
+        self._device = device
+        self._offline = offline
         self._swap = threading.Lock()
-        runtime = RuntimeOptions(device=device, threads=cores())
-        querying.check_space(self._gallery.recipe)
-        spec = ProcessSpec(self._gallery.recipe, DEFAULT_MAX_PIXELS, runtime)
-        self._networks = _Loaded(spec, offline)
+        self._version = _version(self._path)
+        self._now = self._opened(None)
 
     @property
     def coverage(self) -> Coverage:
         """What a query looks through."""
-        return self._current().coverage()
+        return self._current().gallery.coverage()
 
     def query(
         self, photo: PhotoLike | Path | NDArray[Any], k: int | None = 25, **options: Any
@@ -117,7 +100,7 @@ class OpenGallery:
                 float embedding.
             k: how many photos; None for all.
             options: further fields of ``QueryOptions``; without ``face`` or ``box`` the most
-                prominent face is taken.
+                prominent face is taken. ``box`` may be (x, y, width, height), ``under`` one folder.
 
         Returns:
             The query's faces and its neighbours, nearest first.
@@ -125,49 +108,67 @@ class OpenGallery:
         Raises:
             NoFaceError: there is no face.
             PhotoError: the photo cannot be read.
-            UsageError: options contradict each other.
+            UsageError: options contradict each other or the photo.
+            WeightsError: the model's weights are missing and cannot be downloaded.
+            ModelError: a network failed.
+            StoreError: the store is gone or damaged.
         """
         if options.get("face") == "all":
             raise UsageError("query answers for one face; query_faces answers for all of them")
-        return self._answers(photo, QueryOptions(k=k, **options))[0]
+        return self._answers(photo, _options(k, options))[0]
 
     def query_faces(
         self, photo: PhotoLike | Path, k: int | None = 25, **options: Any
     ) -> list[QueryResult]:
         """The photos nearest to each face of a photo, in reading order; see ``query``."""
-        return self._answers(photo, QueryOptions(k=k, face="all", **options))
+        return self._answers(photo, _options(k, {**options, "face": "all"}))
 
     def embed(self, photo: PhotoLike | Path) -> Embeddings:
-        """(faces, dim) embeddings of all faces of a photo, in reading order."""
-        self._current()
-        with self._networks as pipeline:
-            return _embed(pipeline, photo)
+        """(faces, dim) embeddings of all faces of a photo, in reading order.
+
+        Raises:
+            PhotoError, WeightsError, ModelError, StoreError: as ``query``.
+        """
+        return _embed(self._current().embedder, photo)
 
     def _answers(
         self, photo: PhotoLike | Path | NDArray[Any], asked: QueryOptions
     ) -> list[QueryResult]:
         querying.check_options(asked, photos=1)
-        gallery = self._current()
+        now = self._current()
+        now.gallery.require(Where(under=asked.under))
         if isinstance(photo, np.ndarray) and photo.ndim == 1:
-            return [_by_embedding(gallery, photo, asked)]
-        with self._networks as pipeline:
-            probe = querying.look(pipeline, _name(photo), _plain(photo), asked)
-        found = list(querying.answers(gallery, probe, asked))
+            return [_by_embedding(now.gallery, photo, asked)]
+        if asked.exclude_self and isinstance(photo, (np.ndarray, Image.Image)):
+            raise UsageError("exclude_self compares files; give a path, bytes or an open file")
+        probe = querying.look(now.embedder, _name(photo), _plain(photo), asked)
+        found = list(querying.answers(now.gallery, probe, asked))
         for result in found:
             _raise(result)
         return found
 
-    def _current(self) -> NpzGallery:
-        """The gallery, read anew when its file was replaced."""
+    def _current(self) -> _Opened:
+        """Gallery and networks, made anew when the store's file was replaced."""
         with self._swap:
             version = _version(self._path)
-            if version != self._seen:
-                gallery = NpzGallery(Store.open(self._path))
-                if gallery.recipe != self._gallery.recipe:
-                    spec = dataclasses.replace(self._networks.spec, recipe=gallery.recipe)
-                    self._networks = _Loaded(spec, self._networks.offline)
-                self._gallery, self._seen = gallery, version
-            return self._gallery
+            if version != self._version:
+                self._now = self._opened(self._now)
+                self._version = version
+            return self._now
+
+    def _opened(self, before: _Opened | None) -> _Opened:
+        gallery = NpzGallery(Store.open(self._path))
+        querying.check_space(gallery)
+        spec = query_spec(gallery.store, self._device)
+        if before is not None and before.embedder.spec == spec:
+            return _Opened(gallery, before.embedder)
+        return _Opened(gallery, LazyPipeline(spec, partial(_pull, spec, self._offline)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    gallery: NpzGallery
+    embedder: LazyPipeline
 
 
 def open(store: str | Path, device: str = "auto", offline: bool = False) -> OpenGallery:
@@ -194,37 +195,57 @@ def embed(photo: PhotoLike | Path, model: str = DEFAULT_MODEL, device: str = "au
         PhotoError: the photo cannot be read.
         WeightsError: the model's weights are missing and cannot be downloaded.
     """
-    weights.ensure(model)
     runtime = RuntimeOptions(device=device, threads=cores())
-    return _embed(ProcessSpec(default_recipe(model), DEFAULT_MAX_PIXELS, runtime)(), photo)
+    spec = ProcessSpec(default_recipe(model), DEFAULT_MAX_PIXELS, runtime)
+    return _embed(LazyPipeline(spec, partial(_pull, spec, False)), photo)
 
 
-def _embed(pipeline: Pipeline, photo: PhotoLike | Path) -> Embeddings:
-    opened = querying.open_photo(_plain(photo), pipeline.limits)
-    return pipeline.embed(opened, pipeline.detect(opened))
+def _pull(spec: ProcessSpec, offline: bool) -> None:
+    weights.ensure(spec.recipe.extractor.model, offline=offline, report=_log.info)
+
+
+def _embed(embedder: LazyPipeline, photo: PhotoLike | Path) -> Embeddings:
+    opened = querying.open_photo(_plain(photo), embedder.limits, _name(photo))
+    return embedder.embed(opened, embedder.detect(opened))
+
+
+def _options(k: int | None, options: dict[str, Any]) -> QueryOptions:
+    """The options as they are kept; a box may be four numbers, ``under`` one folder."""
+    box, under = options.get("box"), options.get("under", ())
+    if box is not None and not isinstance(box, Box):
+        options = {**options, "box": Box(*(float(side) for side in box))}
+    folders = [under] if isinstance(under, (str, Path)) else under
+    under = tuple(os.fspath(folder) for folder in folders)
+    return QueryOptions(**{**options, "k": k, "under": under})
 
 
 def _by_embedding(gallery: NpzGallery, row: NDArray[Any], asked: QueryOptions) -> QueryResult:
-    unit = np.asarray(row, np.float32)
+    if asked.face is not None or asked.box is not None or asked.exclude_self:
+        raise UsageError("an embedding is no photo: face, box and exclude_self mean nothing for it")
+    unit = np.asarray(row, np.float64)
     length = float(np.linalg.norm(unit))
     dim = gallery.recipe.extractor.dim
-    if unit.shape != (dim,) or not np.isfinite(length) or length == 0:
+    if unit.shape != (dim,) or not math.isfinite(length) or length == 0:
         raise UsageError(f"an embedding for this store is {dim} finite numbers, not all zero")
     where = Where(under=asked.under, max_distance=asked.max_distance)
-    found = gallery.search(unit[None] / length, [""], Search(asked.k, asked.by, where))
+    unit_row = (unit / length).astype(np.float32)
+    found = gallery.search(unit_row[None], [""], Search(asked.k, asked.by, where))
     return QueryResult(Query("", None, ()), found)
 
 
 def _raise(result: QueryResult) -> None:
     if result.error is None:
         return
-    if result.error.code == "no-face":
-        raise NoFaceError(result.error.message)
-    raise PhotoError(result.error.code, result.error.message)
+    code, message = result.error.code, result.error.message
+    if code == "no-face":
+        raise NoFaceError(message)
+    if code == "model-error":
+        raise ModelError(message)
+    raise PhotoError(code, message)
 
 
 def _name(photo: object) -> str:
-    return str(photo) if isinstance(photo, (str, Path)) else "-"
+    return os.fspath(photo) if isinstance(photo, (str, Path)) else ""
 
 
 def _plain(photo: PhotoLike | Path) -> PhotoLike:
@@ -234,6 +255,6 @@ def _plain(photo: PhotoLike | Path) -> PhotoLike:
 def _version(path: Path) -> tuple[int, int, int] | None:
     try:
         stat = path.stat()
-    except FileNotFoundError:
-        return None
+    except OSError:
+        return None  # opening it says what is wrong
     return stat.st_ino, stat.st_mtime_ns, stat.st_size

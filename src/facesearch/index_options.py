@@ -12,7 +12,9 @@ import psutil
 from facesearch import weights
 from facesearch.errors import RecipeMismatchError, UsageError
 from facesearch.planning import PlanOptions
+from facesearch.processing import ProcessSpec
 from facesearch.recipes import EXTRACTORS, Recipe
+from facesearch.runtimes import RuntimeOptions
 from facesearch.store import Store
 
 DEFAULT_MODEL = "facenet-128"
@@ -118,6 +120,15 @@ def plan_options(held: Store | None, options: IndexOptions) -> PlanOptions:
         verify_content=options.verify_content,
         retry=frozenset({"too-large"}) if options.max_pixels != before else frozenset(),
     )
+
+
+def query_spec(held: Store, device: str) -> ProcessSpec:
+    """How to embed query photos as the store's rows were made, here on all cores.
+
+    A query photo may be as large as those that were indexed.
+    """
+    pixels = with_remembered(held, IndexOptions()).max_pixels or DEFAULT_MAX_PIXELS
+    return ProcessSpec(held.recipe, pixels, RuntimeOptions(device=device, threads=cores()))
 
 
 def choose_jobs(options: IndexOptions, photos: int) -> int:

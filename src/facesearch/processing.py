@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,11 @@ class ProcessSpec:
     max_pixels: int
     runtime: RuntimeOptions
 
+    @property
+    def limits(self) -> PhotoLimits:
+        """How large photos are decoded."""
+        return PhotoLimits(self.recipe.max_side, self.max_pixels)
+
     def __call__(self) -> Pipeline:
         """Loads the networks; called once in the process that uses them."""
         return Pipeline(self)
@@ -55,7 +61,7 @@ class Pipeline:
     """Detector and extractor of one recipe, ready to use; by one thread at a time."""
 
     def __init__(self, spec: ProcessSpec) -> None:
-        self.limits = PhotoLimits(spec.recipe.max_side, spec.max_pixels)
+        self.limits = spec.limits
         self._recipe = spec.recipe
         self._runtime = spec.runtime
         self._detector: Detector = load_detector(spec.recipe.detector, spec.runtime)
@@ -143,6 +149,43 @@ class Pipeline:
 
     def _no_rows(self) -> Embeddings:
         return np.zeros((0, self._extractor.dim), np.float32)
+
+
+class LazyPipeline:
+    """Finds and embeds faces for queries; safe in threads.
+
+    The networks are loaded when a photo first needs them, so that a mistyped name is not told after
+    seconds of loading, and are used by one thread at a time.
+    """
+
+    def __init__(self, spec: ProcessSpec, prepare: Callable[[], object]) -> None:
+        """Load nothing yet; ``prepare`` is called before the networks are loaded."""
+        self.spec = spec
+        self.limits = spec.limits
+        self._prepare = prepare
+        self._lock = threading.Lock()
+        self._pipeline: Pipeline | None = None
+
+    def detect(self, photo: Photo) -> list[Face]:
+        """See ``Pipeline.detect``.
+
+        Raises:
+            WeightsError, DeviceError: the networks cannot be loaded.
+            ModelError: a network failed.
+        """
+        with self._lock:
+            return self._loaded().detect(photo)
+
+    def embed(self, photo: Photo, faces: Sequence[Face]) -> Embeddings:
+        """See ``Pipeline.embed``; raises as ``detect``."""
+        with self._lock:
+            return self._loaded().embed(photo, faces)
+
+    def _loaded(self) -> Pipeline:
+        if self._pipeline is None:
+            self._prepare()
+            self._pipeline = self.spec()
+        return self._pipeline
 
 
 def scaled(face: Face, factor: float) -> Face:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, Protocol
 
@@ -13,10 +13,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facesearch import weights
-from facesearch.errors import NoFaceError, PhotoError, RecipeMismatchError, UsageError
+from facesearch.errors import (
+    ModelError,
+    NoFaceError,
+    PhotoError,
+    RecipeMismatchError,
+    UsageError,
+)
 from facesearch.gallery import By, Gallery, Search, Where
-from facesearch.photos import PhotoLimits, photo_from_array, read_photo
-from facesearch.recipes import Recipe
+from facesearch.photos import PhotoLimits, photo_from_array, printable, read_photo
 from facesearch.records import (
     Box,
     Embeddings,
@@ -31,6 +36,10 @@ from facesearch.records import (
 
 PhotoLike = str | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
 """A path, a file's bytes, an open binary file, a PIL image, or (h, w, 3) RGB pixels."""
+Asked = tuple[str, PhotoLike | PhotoError]
+"""What results call a query photo (a path, "-" for standard input, "" for a photo without a name),
+and the photo, or why there is none.
+"""
 FaceChoice = int | Literal["all"] | None
 
 
@@ -40,8 +49,9 @@ class QueryOptions:
 
     ``k`` is how many photos (or faces, with ``by="face"``), None for all. ``face`` is a face's
     number in reading order, "all", or None for the most prominent one; ``box`` (upright original
-    pixels) replaces detection. ``exclude_self`` leaves out photos with the query's own content,
-    ``under`` keeps those below the folders named. ``same_person`` takes all photos as examples of
+    pixels) replaces detection. ``max_distance`` is Euclidean, 0..2. ``exclude_self`` leaves out
+    photos with the query's own content, ``under`` keeps those below the folders named (in full, or
+    relative to the current folder or to a root). ``same_person`` takes all photos as examples of
     one person, and the nearest example wins.
     """
 
@@ -67,39 +77,52 @@ class Embedder(Protocol):
         """(len(faces), dim) unit rows."""
 
 
+Draw = Callable[[Photo, Query], str]
+"""Pictures a photo with its faces numbered, the chosen one marked; returns a note that says where.
+"""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
     """A query photo that was read: its faces and those of them to search for. ``content`` is the
     hash of its bytes.
     """
 
-    name: str
     content: bytes
     query: Query
     chosen: tuple[int, ...]
     embeddings: Embeddings
+    notes: tuple[str, ...]
+
+    @property
+    def numbers(self) -> list[int]:
+        """The chosen faces' numbers."""
+        return [self.query.faces[index].number for index in self.chosen]
 
 
 def query(
     gallery: Gallery,
     embedder: Embedder,
-    photos: Sequence[tuple[str, PhotoLike]],
+    photos: Sequence[Asked],
     options: QueryOptions,
+    draw: Draw | None = None,
 ) -> QueryReport:
     """Searches the gallery for each photo; one photo's failure is its own result.
 
     Args:
         gallery: what is searched.
         embedder: finds and embeds faces by the gallery's recipe.
-        photos: (name, photo) pairs; the name is what results call it, a path or "-".
+        photos: what to search for.
         options: see ``QueryOptions``.
+        draw: pictures those photos in which a face had to be chosen among several.
 
     Raises:
-        UsageError: the options contradict each other.
-        ModelError: a network failed.
+        UsageError: the options contradict each other or the photos.
+        StoreError: the store is damaged.
     """
     check_options(options, len(photos))
-    probes = [look(embedder, name, photo, options) for name, photo in photos]
+    gallery.require(Where(under=options.under))
+    probes = [look(embedder, name, photo, options, draw) for name, photo in photos]
     if options.same_person:
         results = list(_same_person(gallery, probes, options))
     else:
@@ -108,13 +131,17 @@ def query(
 
 
 def check_options(options: QueryOptions, photos: int) -> None:
-    """Refuses options that cannot be meant together.
+    """Refuses options that cannot be meant, alone or together.
 
     Raises:
         UsageError: see the message.
     """
     if options.k is not None and options.k < 1:
         raise UsageError(f"-k {options.k}: ask for at least one, or for all")
+    if isinstance(options.face, int) and options.face < 1:
+        raise UsageError(f"--face {options.face}: faces are numbered from 1")
+    if options.max_distance is not None and not options.max_distance >= 0:
+        raise UsageError(f"--max-distance {options.max_distance}: a distance is 0 or more")
     if options.box is not None and options.face is not None:
         raise UsageError("--box and --face exclude each other: a box is the face")
     if photos > 1 and options.box is not None:
@@ -124,48 +151,77 @@ def check_options(options: QueryOptions, photos: int) -> None:
 
 
 def look(
-    embedder: Embedder, name: str, source: PhotoLike, options: QueryOptions
+    embedder: Embedder,
+    name: str,
+    source: PhotoLike | PhotoError,
+    options: QueryOptions,
+    draw: Draw | None = None,
 ) -> Probe | QueryResult:
     """Reads a query photo, finds its faces and embeds those chosen; or the result that says why
     that cannot be.
 
     Raises:
-        ModelError: a network failed.
+        UsageError: the box lies outside the photo.
     """
+    asked = Query(name, None, ())
+    notes: tuple[str, ...] = ()
     try:
-        photo = open_photo(source, embedder.limits)
+        photo = open_photo(source, embedder.limits, name)
+        faces = _faces(embedder, name, photo, options.box)
+        asked = _asked(name, photo, faces, options.box)
+        chosen = _choose(asked, options.face)
+        notes = _notes(asked, chosen, photo, options.face, draw)
+        embeddings = embedder.embed(photo, [faces[index] for index in chosen])
     except PhotoError as error:
-        return QueryResult(Query(name, None, ()), error=QueryError(error.reason, str(error)))
-    numbered: tuple[QueryFace, ...]
-    if options.box is not None:
-        faces = [Face(_inside(options.box, photo), (), 1.0)]
-        numbered = (QueryFace(0, faces[0].box, 1.0),)
-    else:
-        faces = embedder.detect(photo)
-        numbered = tuple(
-            QueryFace(number, face.box, face.score) for number, face in enumerate(faces, start=1)
-        )
-    found = Query(name, None, numbered, photo.facts.width, photo.facts.height)
-    try:
-        chosen = _choose(name, photo, faces, options)
+        return QueryResult(asked, error=QueryError(error.reason, str(error)))
     except NoFaceError as error:
-        return QueryResult(found, error=QueryError("no-face", str(error)))
-    embeddings = embedder.embed(photo, [faces[index] for index in chosen])
-    return Probe(name, photo.facts.content_hash, found, tuple(chosen), embeddings)
+        drawn = (draw(photo, asked),) if draw is not None and asked.faces else ()
+        return QueryResult(asked, error=QueryError("no-face", str(error)), notes=drawn)
+    except ModelError as error:
+        message = f"{called(name)}: {error}"
+        return QueryResult(asked, error=QueryError("model-error", message), notes=notes)
+    return Probe(photo.facts.content_hash, asked, tuple(chosen), embeddings, notes)
 
 
-def open_photo(source: PhotoLike, limits: PhotoLimits) -> Photo:
-    """Any kind of photo as pixels.
+def open_photo(source: PhotoLike | PhotoError, limits: PhotoLimits, name: str) -> Photo:
+    """Any kind of photo as pixels; messages call it ``name``.
 
     Raises:
         PhotoError: it cannot be read.
     """
+    if isinstance(source, PhotoError):
+        raise source
     if isinstance(source, (Image.Image, np.ndarray)):
-        return photo_from_array(source)
-    return read_photo(source, limits)
+        return photo_from_array(source, limits)
+    try:
+        return read_photo(source, limits, name if isinstance(source, str) else called(name))
+    except PhotoError as error:
+        if error.reason != "vanished":
+            raise
+        raise PhotoError("vanished", f"{called(name)}: no such file; check the path") from error
 
 
-def most_prominent(faces: Sequence[Face], width: int, height: int) -> int:
+def called(name: str) -> str:
+    """A query photo's name as messages have it."""
+    return {"-": "standard input", "": "the photo"}.get(name, printable(name))
+
+
+def _faces(embedder: Embedder, name: str, photo: Photo, box: Box | None) -> list[Face]:
+    """The faces found, or the one drawn by hand."""
+    if box is None:
+        return embedder.detect(photo)
+    return [Face(_inside(box, name, photo), (), 1.0)]
+
+
+def _asked(name: str, photo: Photo, faces: Sequence[Face], box: Box | None) -> Query:
+    first = 1 if box is None else 0
+    numbered = tuple(
+        QueryFace(number, face.box, face.score) for number, face in enumerate(faces, start=first)
+    )
+    return Query(name, None, numbered, photo.facts.width, photo.facts.height)
+
+
+def most_prominent(faces: Sequence[QueryFace], width: int, height: int) -> int:
     """Index of the face a person would call the photo's subject: large, and near the centre.
 
     A face's area is weighed by 1 at the centre, falling linearly to 0 in the corners.
@@ -173,31 +229,31 @@ def most_prominent(faces: Sequence[Face], width: int, height: int) -> int:
     half = math.hypot(width, height) / 2
 
     def weight(index: int) -> float:
-        x, y = faces[index].box.center
-        return faces[index].box.area * (
-            1 - min(1.0, math.dist((x, y), (width / 2, height / 2)) / half)
-        )
+        away = math.dist(faces[index].box.center, (width / 2, height / 2))
+        return faces[index].box.area * (1 - min(1.0, away / half))
 
     return max(range(len(faces)), key=weight)
 
 
-def check_space(recipe: Recipe) -> None:
-    """Makes sure that this installation embeds as the store's rows were made.
+def check_space(gallery: Gallery) -> None:
+    """Makes sure that this installation embeds as the gallery's rows were made.
 
     Raises:
-        RecipeMismatchError: the weights known by that name are others.
-        WeightsError: no weights are known by that name.
+        RecipeMismatchError: the weights known by that name are others, or none are.
     """
-    model = recipe.extractor.model
-    ours = weights.sha256_of(model)
-    if ours != recipe.extractor.weights:
+    store, made = gallery.summary().path, gallery.recipe.extractor
+    try:
+        ours = weights.sha256_of(made.model)
+    except UsageError as error:
+        raise RecipeMismatchError(f"{store}: made by {made.model}; {error}") from error
+    if ours != made.weights:
         raise RecipeMismatchError(
-            f"the store's rows were made by {model} with weights {recipe.extractor.weights[:12]}, "
-            f"this installation has {ours[:12]}; index the photos again with --rebuild"
+            f"{store}: made by {made.model} with weights {made.weights[:12] or 'unknown'}, this "
+            f"installation has {ours[:12]}; index the photos again with --rebuild"
         )
 
 
-def _inside(box: Box, photo: Photo) -> Box:
+def _inside(box: Box, name: str, photo: Photo) -> Box:
     """The part of a drawn box that lies inside the photo.
 
     Raises:
@@ -207,65 +263,82 @@ def _inside(box: Box, photo: Photo) -> Box:
     left, top = max(0.0, box.x), max(0.0, box.y)
     right = min(float(facts.width), box.x + box.width)
     bottom = min(float(facts.height), box.y + box.height)
-    if right - left < 1 or bottom - top < 1:
+    if not (right - left >= 1 and bottom - top >= 1):
         raise UsageError(
-            f"--box lies outside the photo, which is {facts.width} x {facts.height} pixels"
+            f"{called(name)}: --box lies outside the photo, which is {facts.width} x "
+            f"{facts.height} pixels"
         )
     return Box(left, top, right - left, bottom - top)
 
 
-def _choose(name: str, photo: Photo, faces: Sequence[Face], options: QueryOptions) -> list[int]:
+def _choose(asked: Query, face: FaceChoice) -> list[int]:
     """Indices of the faces to search for.
 
     Raises:
         NoFaceError: there is none, or not the one asked for.
     """
-    if not faces:
+    count = len(asked.faces)
+    if not count:
         raise NoFaceError(
-            f"{name}: no face found; say where it is with --box X,Y,W,H, or try a lower --min-score"
+            f"{called(asked.path)}: no face found; say where it is with --box X,Y,W,H, or try a "
+            "lower --min-score"
         )
-    if options.face == "all":
-        return list(range(len(faces)))
-    if options.face is None:
-        return [most_prominent(faces, photo.facts.width, photo.facts.height)]
-    if not 1 <= options.face <= len(faces):
-        raise NoFaceError(f"{name}: there is no face {options.face}; it has {len(faces)}")
-    return [options.face - 1]
+    if face == "all":
+        return list(range(count))
+    if face is None:
+        return [most_prominent(asked.faces, asked.width, asked.height)]
+    if face > count:
+        numbers = "one face, number 1" if count == 1 else f"{count} faces, numbered 1 to {count}"
+        raise NoFaceError(f"{called(asked.path)}: there is no face {face}; it has {numbers}")
+    return [face - 1]
+
+
+def _notes(
+    asked: Query, chosen: Sequence[int], photo: Photo, face: FaceChoice, draw: Draw | None
+) -> tuple[str, ...]:
+    """What to say where the tool chose among several faces."""
+    if len(asked.faces) == 1 or face is not None:
+        return ()
+    number = asked.faces[chosen[0]].number
+    note = (
+        f"{called(asked.path)}: {len(asked.faces)} faces, searched for face {number}, the most "
+        "prominent; --face N takes another, --face all every one"
+    )
+    if draw is None:
+        return (note,)
+    return note, draw(photo, dataclasses.replace(asked, face=number))
 
 
 def answers(
     gallery: Gallery, probe: Probe | QueryResult, options: QueryOptions
 ) -> Iterator[QueryResult]:
-    """The neighbours of each chosen face; a probe that failed is its own answer."""
+    """The neighbours of each chosen face; a probe that failed is its own answer.
+
+    Raises:
+        StoreError: the store is damaged.
+    """
     if isinstance(probe, QueryResult):
         yield probe
         return
-    for index, row in zip(probe.chosen, probe.embeddings, strict=True):
-        number = probe.query.faces[index].number
-        asked = dataclasses.replace(probe.query, face=number, examples=((probe.name, number),))
-        neighbors = gallery.search(row[None], [probe.name], _search([probe], options))
-        yield QueryResult(asked, neighbors, notes=_notes(probe, number, options))
+    name = probe.query.path
+    for number, row in zip(probe.numbers, probe.embeddings, strict=True):
+        asked = dataclasses.replace(probe.query, face=number, examples=((name, number),))
+        neighbors = gallery.search(row[None], [name], _search([probe], options))
+        yield QueryResult(asked, neighbors, notes=probe.notes)
 
 
 def _same_person(
     gallery: Gallery, probes: Sequence[Probe | QueryResult], options: QueryOptions
 ) -> Iterator[QueryResult]:
+    """One answer for all photos together, then those that could not be examples."""
     good = [probe for probe in probes if isinstance(probe, Probe)]
     if good:
-        first = good[0]
-        numbers = [probe.query.faces[probe.chosen[0]].number for probe in good]
-        names = [probe.name for probe in good]
-        asked = dataclasses.replace(
-            first.query, face=numbers[0], examples=tuple(zip(names, numbers, strict=True))
-        )
+        examples = tuple((probe.query.path, probe.numbers[0]) for probe in good)
+        asked = dataclasses.replace(good[0].query, face=examples[0][1], examples=examples)
         rows = np.concatenate([probe.embeddings for probe in good])
-        neighbors = gallery.search(rows, names, _search(good, options))
-        notes = (
-            note
-            for probe, number in zip(good, numbers, strict=True)
-            for note in _notes(probe, number, options)
-        )
-        yield QueryResult(asked, neighbors, notes=tuple(notes))
+        neighbors = gallery.search(rows, [name for name, _ in examples], _search(good, options))
+        notes = tuple(note for probe in good for note in probe.notes)
+        yield QueryResult(asked, neighbors, notes=notes)
     yield from (probe for probe in probes if isinstance(probe, QueryResult))
 
 
@@ -277,13 +350,3 @@ def _search(probes: Sequence[Probe], options: QueryOptions) -> Search:
         max_distance=options.max_distance,
     )
     return Search(options.k, options.by, where)
-
-
-def _notes(probe: Probe, number: int, options: QueryOptions) -> tuple[str, ...]:
-    others = len(probe.query.faces) - 1
-    if not others or options.face is not None:
-        return ()
-    return (
-        f"{probe.name}: {others + 1} faces, searched for face {number}, the most prominent; "
-        "--face N takes another, --face all every one",
-    )

@@ -2,50 +2,55 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 
 from facesearch.errors import PhotoError
 from facesearch.photos import PhotoLimits, read_photo
-from facesearch.records import Box, Neighbor, Photo, Pixels, Query, Tile
+from facesearch.records import Box, Neighbor, Photo, Pixels, Tile
 
-CROP_SIDE = 320
-"""Longest side of a tile's crop, in pixels."""
-VIEW_SIDE = 320
-"""Longest side of a tile's whole view, in pixels."""
+SIDE = 192
+"""Longest side of a tile's pictures in pixels: what the largest place on a sheet takes."""
 _AROUND = 0.35  # what a crop shows around the face, as a share of the box, so that hair is seen
 
 
-def query_tile(photo: Photo, query: Query, name: str, face: int) -> Tile:
-    """One example of the query: face number ``face`` of the photo called ``name``."""
-    lines: tuple[str, ...] = (PurePath(name).name if name != "-" else "standard input",)
-    box = None
-    if name == query.path:
-        box = next((found.box for found in query.faces if found.number == face), None)
-        if len(query.faces) > 1:
-            lines = (*lines, f"face {face} of {len(query.faces)}")
-    return _tile(photo, box, lines)
+def query_tile(photo: Photo, boxes: Sequence[Box], chosen: int, lines: tuple[str, ...]) -> Tile:
+    """A photo of the query, whose face in ``boxes[chosen]`` was searched for."""
+    if len(boxes) > 1:
+        lines = (*lines, f"face {chosen + 1} of {len(boxes)}")
+    return _tile(photo, boxes[chosen] if chosen < len(boxes) else None, lines)
 
 
 def neighbor_tile(neighbor: Neighbor, lines: tuple[str, ...], limits: PhotoLimits) -> Tile:
-    """A neighbour's tile; where its photo can no longer be read, an empty one that says so."""
-    try:
-        photo = read_photo(neighbor.path, limits)
-    except PhotoError as error:
-        blank = np.full((VIEW_SIDE, VIEW_SIDE, 3), 200, np.uint8)
-        return Tile(blank, blank, None, (*lines, f"not shown: {error.reason}"))
-    return _tile(photo, neighbor.box, lines)
+    """A neighbour's tile, from any file of its content; where none is left, one that says so."""
+    why = ""
+    for path in (neighbor.path, *neighbor.also):
+        try:
+            photo = read_photo(path, limits)
+        except PhotoError as error:
+            why = why or error.reason
+            continue
+        if neighbor.id.startswith(photo.facts.content_hash.hex()[:16]):
+            return _tile(photo, neighbor.box, lines)
+        why = why or "changed since it was indexed"
+    return unread_tile(lines, why)
+
+
+def unread_tile(lines: tuple[str, ...], why: str) -> Tile:
+    """A tile without a picture."""
+    blank = np.full((SIDE, SIDE, 3), 200, np.uint8)
+    return Tile(blank, blank, None, (*lines, f"not shown: {why}"))
 
 
 def _tile(photo: Photo, box: Box | None, lines: tuple[str, ...]) -> Tile:
-    view = _fitted(photo.pixels, VIEW_SIDE)
+    view = _fitted(photo.pixels)
     if box is None:
-        return Tile(_fitted(photo.pixels, CROP_SIDE), view, None, lines)
+        return Tile(view, view, None, lines)
     scale = view.shape[1] / photo.facts.width
     small = Box(box.x * scale, box.y * scale, box.width * scale, box.height * scale)
-    return Tile(_fitted(_around(photo, box), CROP_SIDE), view, small, lines)
+    return Tile(_fitted(_around(photo, box)), view, small, lines)
 
 
 def _around(photo: Photo, box: Box) -> Pixels:
@@ -59,7 +64,7 @@ def _around(photo: Photo, box: Box) -> Pixels:
     return photo.pixels[top:bottom, left:right]
 
 
-def _fitted(pixels: Pixels, side: int) -> Pixels:
+def _fitted(pixels: Pixels) -> Pixels:
     image = Image.fromarray(pixels)
-    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     return np.asarray(image)

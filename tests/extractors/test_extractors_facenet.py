@@ -41,7 +41,7 @@ def test_chunks_cover_everything_once_in_few_sizes(count: int) -> None:
     parts = list(chunks(count))
 
     assert [row for part in parts for row in range(count)[part]] == list(range(count))
-    assert {part.stop - part.start for part in parts} <= {1, 2, 4, 8, 16, 32}
+    assert {part.stop - part.start for part in parts} <= {1, 2, 4, 8, 16}
     assert len(parts) <= count // MAX_CHUNK + 5
 
 
@@ -51,7 +51,7 @@ def test_rows_are_of_unit_length_and_in_order() -> None:
 
     rows = FaceNetExtractor(SMALL, network).embed(crops)
 
-    assert network.sizes == [32, 8, 4, 1]
+    assert network.sizes == [16, 16, 8, 4, 1]
     assert (rows.shape, rows.dtype) == ((45, 4), np.float32)
     expected = Corners()(crops.astype(np.float32))["embedding"]
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
@@ -140,7 +140,7 @@ def test_photos_of_one_person_are_nearer_than_those_of_two(facenet: Extractor, p
 @pytest.mark.weights
 @pytest.mark.lfw
 def test_a_row_does_not_depend_on_batch_mates(facenet: Extractor, people: Any) -> None:
-    many = np.concatenate([people] * 7)  # goes through as 32 + 8 + 2
+    many = np.concatenate([people] * 7)  # goes through as 16 + 16 + 8 + 2
 
     together = facenet.embed(many)
     alone = np.concatenate([facenet.embed(crop[None]) for crop in people])

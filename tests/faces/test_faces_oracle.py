@@ -59,13 +59,12 @@ def test_the_same_faces_as_the_package(detector: Detector, package: Any, lfw: Pa
     same, near = _compare(detector, package, _photos(lfw, 60))
 
     assert same == 1
-    # Two proposals can both have a score of exactly 1; which of them stays, the package leaves to
-    # an unstable sort. On so few faces one such case is above 1 %.
-    assert near >= 0.98
+    assert near >= 0.99
 
 
 @pytest.mark.lfw
 @pytest.mark.full
+@pytest.mark.timeout(1800)
 def test_the_same_faces_as_the_package_on_a_thousand_photos(
     detector: Detector, package: Any, lfw: Path
 ) -> None:

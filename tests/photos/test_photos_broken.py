@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
 import socket
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from facesearch.errors import PhotoError
 from facesearch.photos import PhotoLimits, hash_file, read_bytes, read_header, read_photo
@@ -107,6 +108,18 @@ def test_nothing_is_printed(name: str, capfd: pytest.CaptureFixture[str]) -> Non
     for at in range(0, len(original), max(1, len(original) // 60)):
         outcome(original[:at] + bytes(x ^ 0xFF for x in original[at : at + 3]) + original[at + 3 :])
     assert capfd.readouterr() == ("", "")
+
+
+def test_nothing_is_logged_as_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    tiff = bytearray(samples()["TIFF"])
+    samples_per_pixel = tiff.index(bytes([0x15, 0x01, 3, 0, 1, 0, 0, 0]))
+    tiff[samples_per_pixel + 9] = 0x80
+    with pytest.raises(SyntaxError):
+        TiffImagePlugin.TiffImageFile(io.BytesIO(tiff))
+    assert "More samples" in caplog.text
+    caplog.clear()
+    assert outcome(bytes(tiff)) == "damaged"
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("read", [read_photo, hash_file, read_header])

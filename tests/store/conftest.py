@@ -78,6 +78,12 @@ class Photos:
             return writer.store
 
 
+@pytest.fixture(autouse=True)
+def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests commit thousands of times; what ``fsync`` does cannot be seen from here."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
 @pytest.fixture
 def photos() -> Photos:
     return Photos()

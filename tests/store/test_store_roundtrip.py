@@ -65,11 +65,11 @@ def test_failures_are_kept_with_their_reason(photos, tmp_path):
         broken = photos.result("b", reason="truncated")
         writer.put((0, photos.entry("b")), broken)
         writer.put((0, photos.entry("c")), photos.result("c", reason="unreadable"))
-        assert writer.content_id(broken.content_hash) == 0
+        assert writer.content_id(broken.content_hash) is None
         assert writer.content_id(bytes(32)) is None
         writer.finish()
         store = writer.store
-        assert writer.content_id(broken.content_hash) == 0
+        assert writer.content_id(broken.content_hash) is None
         assert writer.content_id(bytes(32)) is None
     assert store.contents.failed.tolist() == [True, True]
     assert store.contents.failure(0) == ("truncated", "b: went wrong – 😐")
@@ -78,21 +78,38 @@ def test_failures_are_kept_with_their_reason(photos, tmp_path):
     assert store.check() == []
 
 
-def test_a_passing_failure_with_a_hash_is_tried_again_and_gives_way(photos, tmp_path):
+@pytest.mark.parametrize("reason", ["model-error", "too-large"])
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_a_failure_gives_way_to_the_same_photo_read_well(photos, tmp_path, reason, names):
     good = photos.result("a", faces=1)
-    failed = PhotoResult(good.content_hash, None, (), good.embeddings[:0], failure("model-error"))
+    failed = PhotoResult(good.content_hash, None, (), good.embeddings[:0], failure(reason))
     with photos.open(tmp_path / "s.npz") as writer:
         writer.set_roots([Root("/photos", "photos")])
-        writer.put((0, photos.entry("a")), failed)
+        writer.put((0, photos.entry(names[0])), failed)
         assert writer.content_id(good.content_hash) is None
         writer.finish()
         assert writer.content_id(good.content_hash) is None
-        writer.put((0, photos.entry("b")), good)
+        writer.put((0, photos.entry(names[1])), good)
         writer.finish()
         store = writer.store
     assert len(store.contents) == 1
     assert store.files.content.tolist() == [0, 0]
     assert store.contents.failure(0) is None
+
+
+def test_copies_that_fail_keep_a_message_each(photos, tmp_path):
+    broken = photos.result("a", reason="truncated")
+    with photos.open(tmp_path / "s.npz") as writer:
+        writer.set_roots([Root("/photos", "photos")])
+        for name in "ab":
+            failed = Failure(name, "truncated", f"{name}: ends early")
+            writer.put((0, photos.entry(name)), dataclasses.replace(broken, failure=failed))
+        writer.finish()
+        store = writer.store
+    assert [store.contents.failure(row)[1] for row in store.files.content] == [
+        "a: ends early",
+        "b: ends early",
+    ]
 
 
 def failure(reason: str) -> Failure:

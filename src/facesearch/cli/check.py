@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from facesearch.cli.stores import existing_store, store_option
+from facesearch.cli.stores import named_store, remember, store_option
 from facesearch.errors import EXIT_FAILED
 
 
@@ -17,15 +17,18 @@ from facesearch.errors import EXIT_FAILED
 @click.option("--deep", is_flag=True, help="Also read every photo again and compare its hash.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def check(path: Path | None, store: Path | None, deep: bool, as_json: bool) -> int:
-    """Look for damage: every byte's checksum, shapes, ranges, unit length; exit 1 if there is any."""
-    from facesearch.store import Store
+    """Look for damage: checksums, shapes, ranges, unit length; exit 1 if there is any."""
+    from facesearch.report import count, escape
+    from facesearch.store import check_path
 
-    chosen = existing_store(path or store)
-    problems = Store.open(chosen).check(deep=deep)
+    chosen = named_store(path, store)
+    problems = check_path(chosen, deep)
+    remember(chosen)
     if as_json:
         click.echo(json.dumps({"schema": 1, "store": str(chosen), "problems": problems}, indent=2))
-    else:
-        for problem in problems:
-            click.echo(problem)
-        click.echo(f"{chosen}: {'sound' if not problems else f'{len(problems)} problems'}")
+        return EXIT_FAILED if problems else 0
+    for problem in problems:
+        click.echo(escape(problem))
+    found = count(len(problems), "problem") if problems else "sound"
+    click.echo(escape(f"{chosen}: {found}"))
     return EXIT_FAILED if problems else 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from facesearch.cli.stores import existing_store, store_option
+from facesearch.cli.stores import named_store, remember, store_option
 
 
 @click.command()
@@ -17,15 +17,19 @@ from facesearch.cli.stores import existing_store, store_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def info(path: Path | None, store: Path | None, as_json: bool) -> None:
     """Say what a store holds, how it was made and where its photos lie."""
-    facts = _facts(existing_store(path or store))
+    from facesearch.report import count, escape, size
+
+    chosen = named_store(path, store)
+    facts = _facts(chosen)
+    remember(chosen)
     if as_json:
         click.echo(json.dumps({"schema": 1, **facts}, indent=2))
         return
     coverage, recipe = facts["coverage"], facts["recipe"]
     detector, extractor = recipe["detector"], recipe["extractor"]
     rows = {
-        "store": f"{facts['path']} (format {facts['version']}, {facts['bytes'] / 1e6:,.1f} MB)",
-        "faces": f"{coverage['faces']:,} in {coverage['photos']:,} photos",
+        "store": f"{facts['path']} (format {facts['version']}, {size(facts['bytes'])})",
+        "faces": f"{coverage['faces']:,} in {count(coverage['photos'], 'photo')}",
         "photos": f"{coverage['without_face']:,} without a face, {coverage['failed']:,} failed",
         "indexed": facts["indexed_at"] or "not finished yet",
         "recipe": f"{recipe['name']}: {detector['name']}, smallest face {detector['min_face']} px, "
@@ -34,13 +38,13 @@ def info(path: Path | None, store: Path | None, as_json: bool) -> None:
     }
     for root in facts["roots"]:
         away = "" if root["there"] else " (away)"
-        rows[f"root {root['number']}"] = f"{root['path']}{away}, {root['photos']:,} photos"
+        rows[f"root {root['number']}"] = f"{root['path']}{away}, {count(root['photos'], 'photo')}"
     if coverage["progress"]:
         done, total = coverage["progress"]["done"], coverage["progress"]["total"]
         state = "under way" if coverage["progress"]["running"] else "interrupted"
         rows["run"] = f"index {state}: {done:,} of {total:,}"
     for name, text in rows.items():
-        click.echo(f"{name:<8} {text}")
+        click.echo(escape(f"{name:<8} {text}"))
 
 
 def _facts(path: Path) -> dict[str, Any]:

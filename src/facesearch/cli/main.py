@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import signal
 import sys
 import traceback
@@ -68,33 +69,68 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command line; the exit code."""
-    debug = "--debug" in arguments
+    arguments, debug = _without_debug(arguments)
     try:
-        code = facesearch.main(arguments, prog_name="facesearch", standalone_mode=False)
+        # Not facesearch.main, which takes any broken pipe, a worker's too, for a reader that left.
+        with facesearch.make_context("facesearch", arguments) as context:
+            code = facesearch.invoke(context)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except FacesearchError as error:
-        return _fail(str(error), error.exit_code, debug)
+    except click.exceptions.Exit as done:
+        return done.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        return _fail("interrupted", EXIT_INTERRUPTED, debug)
-    except BrokenPipeError:
-        # The reader (head, less) left; what else Python would flush at exit goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        return _fail(str(error), EXIT_FAILED, debug)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        return _fail(f"internal error ({reason}); --debug shows where", EXIT_FAILED, debug)
+    except BaseException as error:
+        if isinstance(error, BrokenPipeError) and _reader_left():
+            _drop_output()
+            return 0
+        return _fail(error, debug)
 
 
-def _fail(message: str, code: int, debug: bool) -> int:
+def _reader_left() -> bool:
+    """Whether nobody reads standard output any more, as after ``| head``."""
+    if not hasattr(select, "poll"):  # Windows
+        return True
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return bool(poll.poll(0))
+
+
+def _without_debug(arguments: list[str]) -> tuple[list[str], bool]:
+    """``--debug`` counts wherever it stands, for it is added to a command that failed."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    rest = [argument for argument in arguments[:end] if argument != "--debug"]
+    debug = len(rest) < end
+    return (["--debug"] if debug else []) + rest + arguments[end:], debug
+
+
+def _fail(error: BaseException, debug: bool) -> int:
+    """Tells of an error in one line; the exit code."""
+    from facesearch.cli.stores import say
+
     if debug:
-        traceback.print_exc()
-    from facesearch.report.terminal import escape
-
-    click.echo(f"facesearch: {escape(message)}", err=True)
+        traceback.print_exception(error)
+    message, code = _message(error)
+    say(f"facesearch: {message}")
+    if isinstance(error, OSError):
+        _drop_output()
     return code
+
+
+def _message(error: BaseException) -> tuple[str, int]:
+    if isinstance(error, FacesearchError):
+        return str(error), error.exit_code
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return "interrupted", EXIT_INTERRUPTED
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror or error}", EXIT_FAILED
+    reason = f"{type(error).__name__}: {error}"
+    return f"internal error ({reason}); --debug shows where", EXIT_FAILED
+
+
+def _drop_output() -> None:
+    """Sends what Python would still flush at exit nowhere, for it could not be written."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,22 +6,22 @@ import dataclasses
 import math
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from facesearch.cli.stores import existing_store, say_store, store_option
-from facesearch.errors import EXIT_FAILED, EXIT_NO_FACE, UsageError
+from facesearch.cli.pictures import NumberedPictures, draw_sheets, require_sheet
+from facesearch.cli.stores import existing_store, remember, say, say_store, store_option
+from facesearch.cli.transfer import report_line, transfer_bar
+from facesearch.errors import EXIT_FAILED, EXIT_NO_FACE, PhotoError, UsageError
 from facesearch.records import Box, QueryReport, QueryResult
 
 if TYPE_CHECKING:
-    from facesearch.querying import Embedder, PhotoLike
-    from facesearch.recipes import Recipe
-
-_PICTURED = 8  # queries with several faces of which a numbered picture is made
+    from facesearch.querying import Asked, Embedder
+    from facesearch.report import Format
+    from facesearch.store import Store
 
 
 def _count(
@@ -33,6 +33,14 @@ def _count(
         return int(value)
     except ValueError as error:
         raise click.BadParameter(f"{value!r} is neither a number nor 'all'") from error
+
+
+def _number(
+    context: click.Context, parameter: click.Parameter, value: float | None
+) -> float | None:
+    if value is not None and math.isnan(value):
+        raise click.BadParameter("nan is not a number")
+    return value
 
 
 def _box(context: click.Context, parameter: click.Parameter, value: str | None) -> Box | None:
@@ -85,6 +93,7 @@ def _box(context: click.Context, parameter: click.Parameter, value: str | None) 
 @click.option(
     "--max-distance",
     type=click.FloatRange(min=0),
+    callback=_number,
     metavar="D",
     help="Nothing farther than this (0 to 2).",
 )
@@ -93,7 +102,10 @@ def _box(context: click.Context, parameter: click.Parameter, value: str | None) 
     "--under", metavar="FOLDER", multiple=True, help="Only photos below this folder; repeatable."
 )
 @click.option(
-    "--min-score", type=click.FloatRange(0, 1), help="Lowest detection score in the query photo."
+    "--min-score",
+    type=click.FloatRange(0, 1),
+    callback=_number,
+    help="Lowest detection score in the query photo, 0 to 1.",
 )
 @click.option(
     "--format",
@@ -123,12 +135,11 @@ def query(
     store: Path | None,
     k: int | Literal["all"],
     min_score: float | None,
-    format_: str,
+    format_: Format,
     as_json: bool,
     contact_sheet: Path | None,
     device: str,
     offline: bool,
-    under: tuple[str, ...],
     **settings: Any,
 ) -> int:
     """Find the photos nearest to the face in PHOTO ("-" reads it from standard input).
@@ -140,117 +151,102 @@ def query(
     from facesearch.report import render_query
     from facesearch.store import Store
 
+    format_ = _one_format(format_, as_json)
     path = existing_store(store)
     say_store(path)
-    options = querying.QueryOptions(k=None if k == "all" else k, under=_folders(under), **settings)
+    options = querying.QueryOptions(k=None if k == "all" else k, **settings)
+    querying.check_options(options, len(photos))
     gallery = NpzGallery(Store.open(path))
-    querying.check_space(gallery.recipe)
-    sources = list(_sources(photos))
-    querying.check_options(options, len(sources))
-    embedder = _embedder(gallery.recipe, min_score, device, offline)
-    report = querying.query(gallery, embedder, sources, options)
-    report = _with_pictures(report, dict(sources), embedder)
-    format_ = "json" if as_json else format_
+    remember(path)
+    querying.check_space(gallery)
+    asked = list(_asked(photos))
     if contact_sheet is not None:
-        _draw_sheets(report, dict(sources), embedder, contact_sheet)
-    if format_ in ("csv", "paths", "paths0"):
-        for result in report.results:
-            _tell(result)
-    sys.stdout.buffer.write(render_query(report, format_))  # type: ignore[arg-type]
+        require_sheet(contact_sheet, [name for name, _ in asked])
+    embedder = _embedder(gallery.store, min_score, device, offline)
+    report = querying.query(gallery, embedder, asked, options, NumberedPictures())
+    _tell(report, format_)
+    sys.stdout.buffer.write(render_query(report, format_))
+    sys.stdout.buffer.flush()
+    if contact_sheet is not None:
+        draw_sheets(report, dict(asked), embedder, contact_sheet)
     return _exit_code(report.results)
 
 
-def _folders(under: Sequence[str]) -> tuple[str, ...]:
-    """Each folder as it was typed, which may be relative to a root, and in full."""
-    return tuple(form for folder in under for form in (folder, os.path.abspath(folder)))
+def _one_format(format_: Format, as_json: bool) -> Format:
+    if as_json and format_ not in ("table", "json"):
+        raise UsageError(f"--json and --format {format_} exclude each other")
+    return "json" if as_json else format_
 
 
-def _sources(photos: Sequence[str]) -> Iterator[tuple[str, PhotoLike]]:
-    from facesearch.sources import FolderSource
-
-    for name in photos:
+def _asked(photos: Sequence[str]) -> Iterator[Asked]:
+    """What was named, each photo once; folders become their photos."""
+    for name in dict.fromkeys(photos):
         if name == "-":
-            yield name, sys.stdin.buffer.read()
-        elif Path(name).is_dir():
-            source = FolderSource(Path(name))
-            found = [entry.key for entry in source.entries() if source.probe(entry) != "not-read"]
-            if not found:
-                raise UsageError(f"{name}: no photos in this folder; name a photo")
-            yield from ((full, full) for key in found for full in [os.path.join(name, key)])
+            yield name, _standard_input()
+        elif os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises where it may not look
+            yield from _in_folder(name)
         else:
             yield name, name
 
 
-def _embedder(recipe: Recipe, min_score: float | None, device: str, offline: bool) -> Embedder:
+def _standard_input() -> bytes | PhotoError:
+    from facesearch.photos import read_bytes
+
+    try:
+        return read_bytes(sys.stdin.buffer, "standard input").data
+    except PhotoError as error:
+        return error
+
+
+def _in_folder(folder: str) -> Iterator[Asked]:
+    from facesearch.sources import FolderSource
+
+    source = FolderSource(Path(folder))
+    found = 0
+    for entry in source.entries():
+        if source.probe(entry) != "not-read":
+            found += 1
+            path = os.path.join(folder, entry.key)
+            yield path, path
+    for failure in source.unreadable:
+        yield failure.path, PhotoError(failure.reason, failure.message)
+    if not found and not source.unreadable:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in source.not_read.most_common(5))
+        others = f" (not read: {kinds})" if kinds else ""
+        message = f"{folder}: no photos in this folder{others}; name a photo"
+        yield folder, PhotoError("not-a-photo", message)
+
+
+def _embedder(held: Store, min_score: float | None, device: str, offline: bool) -> Embedder:
     from facesearch import weights
-    from facesearch.cli.transfer import report_line
-    from facesearch.index_options import DEFAULT_MAX_PIXELS, cores
-    from facesearch.processing import ProcessSpec
-    from facesearch.runtimes import RuntimeOptions
+    from facesearch.index_options import query_spec
+    from facesearch.processing import LazyPipeline
 
-    weights.ensure(recipe.extractor.model, offline=offline, report=report_line)
+    spec = query_spec(held, device)
     if min_score is not None:
-        recipe = dataclasses.replace(recipe, detector=recipe.detector.with_min_score(min_score))
-    runtime = RuntimeOptions(device=device, threads=cores())
-    return ProcessSpec(recipe, DEFAULT_MAX_PIXELS, runtime)()
+        detector = spec.recipe.detector.with_min_score(min_score)
+        spec = dataclasses.replace(spec, recipe=dataclasses.replace(spec.recipe, detector=detector))
+    model = spec.recipe.extractor.model
+
+    def prepare() -> None:
+        weights.ensure(model, offline=offline, report=report_line, progress=transfer_bar)
+
+    return LazyPipeline(spec, prepare)
 
 
-def _with_pictures(
-    report: QueryReport, sources: dict[str, PhotoLike], embedder: Embedder
-) -> QueryReport:
-    """Draws the numbered faces of each query that has a choice, and notes where."""
-    pictured: dict[str, str] = {}
-    results = []
+def _tell(report: QueryReport, format_: Format) -> None:
+    """What the format has no place for goes to standard error."""
+    if format_ == "table":
+        return
     for result in report.results:
-        name = result.query.path
-        if result.notes and name not in pictured and len(pictured) < _PICTURED:
-            pictured[name] = _numbered_picture(result, sources[name], embedder)
-        note = (f"faces numbered in {pictured[name]}",) if result.notes and name in pictured else ()
-        results.append(dataclasses.replace(result, notes=result.notes + note))
-    return dataclasses.replace(report, results=tuple(results))
+        if result.error is not None:
+            say(f"facesearch: {result.error.message}")
+        for note in result.notes:
+            say(note)
+    if format_ in ("csv", "paths", "paths0"):
+        from facesearch.report import coverage_line
 
-
-def _numbered_picture(result: QueryResult, source: PhotoLike, embedder: Embedder) -> str:
-    from facesearch.querying import open_photo
-    from facesearch.report import numbered_faces, write_png
-
-    photo = open_photo(source, embedder.limits)
-    folder = Path(tempfile.mkdtemp(prefix="facesearch-"))
-    target = folder / f"{Path(result.query.path).stem.strip('-') or 'query'}-faces.png"
-    drawn = numbered_faces(photo.pixels, result.query.faces, photo.facts.scale, result.query.face)
-    write_png(drawn, target)
-    return str(target)
-
-
-def _draw_sheets(
-    report: QueryReport, sources: dict[str, PhotoLike], embedder: Embedder, target: Path
-) -> None:
-    """One sheet for each answer; from the second on the file's name is numbered."""
-    from facesearch.querying import open_photo
-    from facesearch.report import contact_sheet, neighbor_lines, write_png
-    from facesearch.tiles import neighbor_tile, query_tile
-
-    answered = [result for result in report.results if result.error is None]
-    for number, result in enumerate(answered, start=1):
-        path = target if number == 1 else target.with_stem(f"{target.stem}-{number}")
-        asked = [
-            query_tile(open_photo(sources[name], embedder.limits), result.query, name, face)
-            for name, face in result.query.examples
-        ]
-        tiles = [
-            neighbor_tile(neighbor, neighbor_lines(neighbor), embedder.limits)
-            for neighbor in result.neighbors
-        ]
-        title = f"{len(tiles)} nearest photos"
-        write_png(contact_sheet(asked, tiles, title), path)
-        click.echo(f"contact sheet: {path.absolute()}", err=True)
-
-
-def _tell(result: QueryResult) -> None:
-    for note in result.notes:
-        click.echo(note, err=True)
-    if result.error is not None:
-        click.echo(f"facesearch: {result.error.message}", err=True)
+        say(coverage_line(report.coverage))
 
 
 def _exit_code(results: Sequence[QueryResult]) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from facesearch.cli.stores import existing_store, store_option
+from facesearch.cli.stores import existing_store, remember, say_store, store_option
 
 
 @click.group(invoke_without_command=True)
@@ -27,17 +27,20 @@ def list_command(store: Path | None = None, as_json: bool = False) -> None:
     from dataclasses import asdict
 
     from facesearch.gallery.facts import roots_of
+    from facesearch.report import count, escape
     from facesearch.store import Store
 
     path = existing_store(store)
     found = list(roots_of(Store.open(path)))
+    remember(path)
     if as_json:
         rows = [asdict(root) for root in found]
         click.echo(json.dumps({"schema": 1, "store": str(path), "roots": rows}, indent=2))
         return
-    click.echo(f"store: {path}", err=True)
+    say_store(path)
     for root in found:
-        click.echo(f"{root.path}  {root.photos:,} photos{'' if root.there else ', away'}")
+        away = "" if root.there else ", away"
+        click.echo(escape(f"{root.path}  {count(root.photos, 'photo')}{away}"))
 
 
 @roots.command("move")
@@ -47,11 +50,13 @@ def list_command(store: Path | None = None, as_json: bool = False) -> None:
 @click.option("--wait", is_flag=True, help="Wait while another process writes the store.")
 def move_command(old: Path, new: Path, store: Path | None, wait: bool) -> None:
     """Say that the folder OLD lies at NEW now; nothing is read again."""
+    from facesearch.report import count, escape
     from facesearch.rooting import move_root
 
     path = existing_store(store)
-    count = move_root(path, Path(os.path.abspath(old)), Path(os.path.abspath(new)), wait)
-    click.echo(f"{new}: {count:,} photos, formerly at {old}")
+    say_store(path)
+    photos = move_root(path, Path(os.path.abspath(old)), Path(os.path.abspath(new)), wait)
+    click.echo(escape(f"{new}: {count(photos, 'photo')}, formerly at {old}"))
 
 
 @roots.command("drop")
@@ -60,8 +65,10 @@ def move_command(old: Path, new: Path, store: Path | None, wait: bool) -> None:
 @click.option("--wait", is_flag=True, help="Wait while another process writes the store.")
 def drop_command(root: Path, store: Path | None, wait: bool) -> None:
     """Forget the folder ROOT and all its photos; the photo files stay."""
+    from facesearch.report import count, escape
     from facesearch.rooting import drop_root
 
     path = existing_store(store)
-    count = drop_root(path, Path(os.path.abspath(root)), wait)
-    click.echo(f"{root}: dropped, {count:,} photos forgotten")
+    say_store(path)
+    photos = drop_root(path, Path(os.path.abspath(root)), wait)
+    click.echo(escape(f"{root}: dropped, {count(photos, 'photo')} forgotten"))

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from facesearch import weights
-from facesearch.errors import StoreMissingError
+from facesearch.errors import StoreMissingError, UsageError
 
 DEFAULT_NAME = "faces.npz"
 _LATELY = 5
@@ -42,19 +42,41 @@ def existing_store(given: Path | None) -> Path:
         StoreMissingError: there is none.
     """
     path = choose_store(given)
-    if path.exists():
-        remember(path)
-        return path
-    lately = [held for held in _lately() if Path(held).exists()]
-    hint = "make one with facesearch index FOLDER"
-    if lately:
-        hint = f"used lately: {', '.join(lately)} (choose with --store); or {hint}"
-    raise StoreMissingError(f"{path}: no store here; {hint}")
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        lately = [held for held in _lately() if os.path.exists(held)]  # noqa: PTH110 - never raises
+        hint = "make one with facesearch index FOLDER"
+        if lately:
+            hint = f"used lately: {', '.join(lately)} (choose with --store); or {hint}"
+        raise StoreMissingError(f"{path}: no store here; {hint}") from None
+    except OSError:
+        return path  # opening it says what is wrong
+    return path
+
+
+def named_store(argument: Path | None, option: Path | None) -> Path:
+    """``existing_store`` for a command that takes it as an argument too.
+
+    Raises:
+        UsageError: both are given.
+        StoreMissingError: there is none.
+    """
+    if argument is not None and option is not None:
+        raise UsageError(f"name one store, {argument} or --store {option}")
+    return existing_store(argument if option is None else option)
+
+
+def say(line: str) -> None:
+    """Prints a line on standard error; nothing in it can steer a terminal."""
+    from facesearch.report.terminal import escape
+
+    click.echo(escape(line), err=True)
 
 
 def say_store(path: Path) -> None:
     """Tells on standard error which store a command uses."""
-    click.echo(f"store: {path}", err=True)
+    say(f"store: {path}")
 
 
 def remember(path: Path) -> None:

@@ -44,7 +44,13 @@ class MtcnnNetworks:
 
 
 def load_mtcnn(options: DetectorOptions, runtime: RuntimeOptions) -> MtcnnDetector:
-    """Load the three networks. See ``facesearch.faces.load_detector``."""
+    """Load the three networks. See ``facesearch.faces.load_detector``.
+
+    OpenCV, too, is held to the runtime's threads, for the whole process.
+    """
+    import cv2
+
+    cv2.setNumThreads(runtime.threads)
     proposal, refinement, output = (
         load_network(NetworkSpec(name, runtime.runtime, runtime.device, runtime.threads))
         for name in ("mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet")

@@ -25,8 +25,8 @@ def suppress(
     Returns:
         Indices of the boxes kept, best first.
     """
-    # Reversed after a stable sort: equal scores in the order in which the package leaves them.
-    order = np.argsort(rows[:, 4], kind="stable")[::-1]
+    # Scores of exactly 1 are common; the package's own sort leaves them in the package's order.
+    order = np.argsort(rows[:, 4])[::-1]
     if len(order) < 2:
         return order
     # Taken from top to bottom, a box needs comparing only with those at its own height.

@@ -16,8 +16,9 @@ By = Literal["photo", "face"]
 class Where:
     """Which faces may be answers.
 
-    ``under`` are folders (a photo below any of them qualifies; none: all), ``exclude`` hashes of
-    contents to leave out, ``max_distance`` the largest Euclidean distance.
+    ``under`` are folders (a photo below any of them qualifies; none: all), in full, or relative to
+    the current folder or to a root. ``exclude`` are hashes of contents to leave out,
+    ``max_distance`` is the largest Euclidean distance.
     """
 
     under: tuple[str, ...] = ()
@@ -47,6 +48,13 @@ class Gallery(Protocol):
     def coverage(self) -> Coverage:
         """What a search looks through."""
 
+    def require(self, where: Where) -> None:
+        """Makes sure that there is something to search, before anything is made ready for it.
+
+        Raises:
+            UsageError: no photo is below one of the folders.
+        """
+
     def search(
         self, embeddings: Embeddings, examples: Sequence[str], search: Search
     ) -> tuple[Neighbor, ...]:
@@ -56,4 +64,8 @@ class Gallery(Protocol):
             embeddings: (n, dim) unit rows, n >= 1, all of the same person; the nearest wins.
             examples: the path of each row's photo.
             search: how many and among which.
+
+        Raises:
+            UsageError: as ``require``.
+            StoreError: the rows are damaged.
         """

@@ -9,6 +9,7 @@ import numpy as np
 
 from facesearch.faces import smallest_findable
 from facesearch.records import Coverage, Failure
+from facesearch.sources import root_state
 from facesearch.store import Store
 
 
@@ -18,13 +19,12 @@ def coverage_of(store: Store) -> Coverage:
     content = np.asarray(store.files.content)
     faces = contents.face_counts[content]
     failed = contents.failed[content]
-    folders = [root.resolve(store.folder) for root in store.roots]
     return Coverage(
         faces=int(faces.sum()),
         photos=int(np.count_nonzero(faces)),
         without_face=int(np.count_nonzero((faces == 0) & ~failed)),
         failed=int(np.count_nonzero(failed)),
-        roots_away=sum(not folder.exists() for folder in folders),
+        roots_away=sum(not root.there for root in roots_of(store)),
         indexed_at=store.indexed_at,
         progress=store.progress,
     )
@@ -44,8 +44,11 @@ def roots_of(store: Store) -> Iterator[RootFacts]:
     """Each root with its number of photos."""
     counts = np.bincount(np.asarray(store.files.root), minlength=len(store.roots))
     for number, root in enumerate(store.roots):
-        folder = root.resolve(store.folder)
-        yield RootFacts(number + 1, str(folder), folder.exists(), int(counts[number]))
+        folder, photos = root.resolve(store.folder), int(counts[number])
+        state = root_state(folder)
+        # The folder that a disk is mounted on is there, and empty, when the disk is not.
+        there = state == "there" or (state == "empty" and not photos)
+        yield RootFacts(number + 1, str(folder), there, photos)
 
 
 def failures_of(store: Store) -> Iterator[Failure]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.gallery import Search, Where
 from facesearch.gallery.facts import coverage_of
+from facesearch.gallery.places import Places
 from facesearch.recipes import Recipe
 from facesearch.records import Box, Coverage, Embeddings, Neighbor, StoreSummary
 from facesearch.search import SearchBackend, load_backend
@@ -21,7 +20,7 @@ from facesearch.search.distances import euclidean, similarity
 from facesearch.store import Store
 
 _SLACK = 32  # faces fetched beyond k at first, for photos with several faces and left-out ones
-_TIE = 1e-6  # float32 back ends may order distances closer than this either way
+_TIE = 1e-6  # back ends may order squared distances closer than this either way
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +59,41 @@ class NpzGallery:
         """What a search looks through."""
         return coverage_of(self.store)
 
+    def require(self, where: Where) -> None:
+        """Makes sure that ``where`` can be meant; see ``Gallery.require``."""
+        Places(self.store).below(where.under)
+
     def search(
         self, embeddings: Embeddings, examples: Sequence[str], search: Search
     ) -> tuple[Neighbor, ...]:
         """The nearest faces, closest first; see ``Gallery.search``."""
-        allowed = self._allowed(search.where)
-        fetch = len(self.store.faces) if search.k is None else 2 * search.k + _SLACK
-        while True:
-            hits, certain = self._nearest(embeddings, fetch, allowed)
-            best = _best(hits, self.store.faces.content if search.by == "photo" else None)
-            if search.where.max_distance is not None:
-                best = [hit for hit in best if hit.distance <= search.where.max_distance]
-            sure = sum(hit.distance < certain - _TIE for hit in best)
-            limit = search.where.max_distance
-            beyond = limit is not None and certain - _TIE > limit
-            if certain == np.inf or beyond or (search.k is not None and sure >= search.k):
-                break
-            fetch *= 4
+        places = Places(self.store)
+        below = places.below(search.where.under)
+        hits = self._hits(embeddings, search, self._allowed(search.where, below))
         neighbors = sorted(
-            (self._neighbor(hit, examples) for hit in best),
+            (self._neighbor(hit, examples, places, below) for hit in hits),
             key=lambda found: (found.distance, found.path, found.face),
         )
         return tuple(
             replace(found, rank=rank) for rank, found in enumerate(neighbors[: search.k], start=1)
         )
+
+    def _hits(
+        self, embeddings: Embeddings, search: Search, allowed: NDArray[np.bool_]
+    ) -> list[_Hit]:
+        """The hits that can be among the answers, one for each photo or face."""
+        limit = math.inf if search.where.max_distance is None else search.where.max_distance
+        by = self.store.faces.content if search.by == "photo" else None
+        fetch = len(self.store.faces) if search.k is None else 2 * search.k + _SLACK
+        while True:
+            hits, certain = self._nearest(embeddings, fetch, allowed)
+            best = [hit for hit in _best(hits, by) if hit.distance <= limit]
+            sure = [hit for hit in best if hit.distance < certain]
+            if search.k is not None and len(sure) >= search.k:
+                return sure
+            if certain > limit or math.isinf(certain):
+                return best
+            fetch *= 4
 
     def _nearest(
         self, embeddings: Embeddings, fetch: int, allowed: NDArray[np.bool_]
@@ -92,7 +102,7 @@ class NpzGallery:
         to which none is missing (infinite when all were fetched).
         """
         hits: list[_Hit] = []
-        certain = np.inf
+        certain = math.inf
         start = 0
         for backend, rows in zip(self._backends(), self.store.rows, strict=True):
             found = backend.search(embeddings, min(fetch, len(rows)))
@@ -100,7 +110,7 @@ class NpzGallery:
                 faces = start + indices
                 distances = euclidean(embeddings[example], self.store.embeddings(faces))
                 if fetch < len(rows):
-                    certain = min(certain, float(distances.max()))
+                    certain = min(certain, _certain(float(distances.max())))
                 hits.extend(
                     _Hit(int(face), float(distance), example)
                     for face, distance in zip(faces, distances, strict=True)
@@ -112,54 +122,42 @@ class NpzGallery:
     def _backends(self) -> list[SearchBackend]:
         with self._fitting:
             if self._fitted is None:
+                # A back end looks at every row, so a damaged one could push the right one out.
+                self.store.verify_rows()
                 self._fitted = [load_backend(self._backend, rows) for rows in self.store.rows]
             return self._fitted
 
-    def _allowed(self, where: Where) -> NDArray[np.bool_]:
+    def _allowed(self, where: Where, below: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
         """Which faces may be answers: those of live contents that pass the filters."""
-        contents = self.store.contents
+        contents, files = self.store.contents, self.store.files
         allowed = np.asarray(contents.live).copy()
         for left_out in where.exclude:
             allowed &= (contents.hash != np.frombuffer(left_out, np.uint8)).any(axis=1)
-        if where.under:
-            below = np.zeros(len(allowed), bool)
-            for root, key, content in self._files():
-                if _is_under(self._full_path(root, key), key, where.under):
-                    below[content] = True
-            allowed &= below
+        if below is not None:
+            found = np.zeros(len(allowed), np.bool_)
+            found[files.content[below]] = True
+            allowed &= found
         return allowed[np.asarray(self.store.faces.content)]
 
-    def _files(self) -> Iterator[tuple[int, str, int]]:
-        files = self.store.files
-        for root, key, content in zip(files.root, files.paths(), files.content, strict=True):
-            yield int(root), key, int(content)
-
-    @cached_property
-    def _folders(self) -> list[Path]:
-        return [root.resolve(self.store.folder) for root in self.store.roots]
-
-    def _places(self, content: int) -> list[tuple[int, str]]:
-        """The (root, relative path)s of a content, in the store's order."""
-        files = self.store.files
-        return [(int(files.root[row]), files.path(int(row))) for row in files.of_content(content)]
-
-    def _full_path(self, root: int, key: str) -> str:
-        folder = self._folders[root]
-        return os.path.join(folder, key) if key else str(folder)
-
-    def _neighbor(self, hit: _Hit, examples: Sequence[str]) -> Neighbor:
+    def _neighbor(
+        self,
+        hit: _Hit,
+        examples: Sequence[str],
+        places: Places,
+        below: NDArray[np.bool_] | None,
+    ) -> Neighbor:
         store, content = self.store, int(self.store.faces.content[hit.face])
         contents, faces = store.contents, store.faces
-        (root, key), *others = self._places(content)
+        place, *others = places.of_content(content, below)
         number = faces.number(hit.face)
         x, y, width, height = (float(value) for value in faces.box[hit.face])
         return Neighbor(
             rank=0,
             id=f"{contents.hash[content].tobytes().hex()[:16]}-{number}",
-            path=self._full_path(root, key),
-            root=str(self._folders[root]),
-            relative_path=key,
-            also=tuple(self._full_path(*place) for place in others),
+            path=place.path,
+            root=place.root,
+            relative_path=place.key,
+            also=tuple(other.path for other in others),
             face=number,
             distance=hit.distance,
             similarity=float(similarity(np.array([hit.distance]))[0]),
@@ -180,11 +178,6 @@ def _best(hits: list[_Hit], content: NDArray[np.int64] | None) -> list[_Hit]:
     return list(best.values())
 
 
-def _is_under(path: str, key: str, folders: tuple[str, ...]) -> bool:
-    """Whether the photo lies below a folder, given in full or relative to the photo's root."""
-    return any(
-        path == folder
-        or path.startswith(folder.rstrip("/") + "/")
-        or key.startswith(folder.strip("/") + "/")
-        for folder in folders
-    )
+def _certain(distance: float) -> float:
+    """Up to where no row is nearer than the farthest fetched one, as far as a back end can tell."""
+    return math.sqrt(max(0.0, distance**2 - _TIE))

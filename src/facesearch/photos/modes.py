@@ -69,9 +69,10 @@ def _scaled_grey(image: Image.Image) -> Image.Image:
         low, high = high, low
     grey = np.empty(values.shape, np.uint8)
     factor = 255.0 / (high - low)
-    for rows in _strips(values):
-        scaled = (values[rows].astype(np.float64) - low) * factor + 0.5
-        grey[rows] = np.clip(np.nan_to_num(scaled, nan=0.0), 0, 255)
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are dealt with
+        for rows in _strips(values):
+            scaled = (values[rows].astype(np.float64) - low) * factor + 0.5
+            grey[rows] = np.clip(np.nan_to_num(scaled, nan=0.0), 0, 255)
     return Image.fromarray(grey)
 
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any
+
+_PILLOWS_LOG = logging.getLogger("PIL.TiffImagePlugin")
+
+
+def _nothing(record: logging.LogRecord) -> bool:
+    return False
 
 
 class Quiet:
@@ -20,7 +27,7 @@ class Quiet:
         self._caught: Any = None
 
     def __enter__(self) -> None:
-        """Ignore Pillow's warnings.
+        """Ignore Pillow's warnings, and what it logs as errors, which else are printed too.
 
         ``warnings.catch_warnings`` restores what it found on entry; of threads that overlap, the
         last to leave would restore another's silence. So the first in sets it, the last out ends
@@ -31,12 +38,14 @@ class Quiet:
                 self._caught = warnings.catch_warnings()
                 self._caught.__enter__()
                 warnings.filterwarnings("ignore", module=r"PIL\.|pillow_heif")
+                _PILLOWS_LOG.addFilter(_nothing)
             self._inside += 1
 
     def __exit__(self, *exc_info: object) -> None:
         with self._lock:
             self._inside -= 1
             if self._inside == 0:
+                _PILLOWS_LOG.removeFilter(_nothing)
                 self._caught.__exit__(None, None, None)
 
     @contextlib.contextmanager

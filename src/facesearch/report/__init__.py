@@ -9,22 +9,35 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
-from facesearch.records import QueryReport
+from facesearch.records import Coverage, QueryReport
 from facesearch.report import document, ndjson, paths, spreadsheet, table
-from facesearch.report.contact_sheet import contact_sheet, neighbor_lines
+from facesearch.report.contact_sheet import (
+    MOST_NEIGHBORS,
+    MOST_QUERIES,
+    contact_sheet,
+    neighbor_lines,
+)
 from facesearch.report.index_run import render_index_summary, render_prediction
 from facesearch.report.numbered_faces import numbered_faces
 from facesearch.report.picture_file import write_png
+from facesearch.report.terminal import escape
+from facesearch.report.wording import count, size
 
 __all__ = [
     "FORMATS",
+    "MOST_NEIGHBORS",
+    "MOST_QUERIES",
     "Format",
     "contact_sheet",
+    "count",
+    "coverage_line",
+    "escape",
     "neighbor_lines",
     "numbered_faces",
     "render_index_summary",
     "render_prediction",
     "render_query",
+    "size",
     "write_png",
 ]
 
@@ -38,6 +51,11 @@ FORMATS: dict[Format, Callable[[QueryReport, datetime], bytes]] = {
     "paths": paths.render_lines,
     "paths0": paths.render_nul_separated,
 }
+
+
+def coverage_line(coverage: Coverage, now: datetime | None = None) -> str:
+    """What was searched, in one line, for formats that have no place for it."""
+    return table.coverage_line(coverage, now or datetime.now().astimezone())
 
 
 def render_query(report: QueryReport, format: Format, now: datetime | None = None) -> bytes:

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from facesearch.records import Box, Neighbor, Pixels, Tile
 from facesearch.report.lettering import Lettering
+from facesearch.report.wording import count
 
 MOST_NEIGHBORS = 1000
 """More than these are not drawn; the sheet says so."""
@@ -62,7 +63,10 @@ def neighbor_lines(neighbor: Neighbor) -> tuple[str, str, str]:
 
 
 def contact_sheet(
-    query_tiles: Sequence[Tile], neighbor_tiles: Sequence[Tile], title: str
+    query_tiles: Sequence[Tile],
+    neighbor_tiles: Sequence[Tile],
+    title: str,
+    totals: tuple[int, int] | None = None,
 ) -> Image.Image:
     """Draw the query on a dark band and its neighbours, nearest first, in a grid below.
 
@@ -70,18 +74,25 @@ def contact_sheet(
     megapixels; after ``MOST_NEIGHBORS`` neighbours or ``MOST_QUERIES`` query photos a line says
     how many more there are. A tile's first text is set larger; long texts lose their middle.
 
+    Args:
+        query_tiles: the query's photos.
+        neighbor_tiles: the neighbours, nearest first.
+        title: set above all.
+        totals: how many query photos and neighbours there are, where tiles were not made of all.
+
     Returns:
         An RGB image.
     """
+    asked, found = totals or (len(query_tiles), len(neighbor_tiles))
     shown = neighbor_tiles[:MOST_NEIGHBORS]
     style = _neighbor_style(len(shown))
     columns = _columns(len(shown), style, _lines(shown))
     width = max(_NARROWEST, columns * (style.width + _GAP) - _GAP + 2 * _MARGIN)
     letters = Lettering()
-    band = _query_band(query_tiles, title, width, letters)
+    band = _query_band((query_tiles, asked), title, width, letters)
     columns = _columns_in(width, style)
     grid = _Grid(style, columns, _lines(shown))
-    remark = _remark(len(shown), len(neighbor_tiles))
+    remark = _remark(len(shown), found)
     height = band.height + 2 * _MARGIN + grid.height(len(shown)) + (_MARGIN if remark else 0)
     sheet = Image.new("RGB", (width, height), _PAGE)
     sheet.paste(band, (0, 0))
@@ -135,12 +146,15 @@ def _columns_in(width: int, style: _Style) -> int:
     return max(1, (width - 2 * _MARGIN + _GAP) // (style.width + _GAP))
 
 
-def _query_band(tiles: Sequence[Tile], title: str, width: int, letters: Lettering) -> Image.Image:
+def _query_band(
+    queries: tuple[Sequence[Tile], int], title: str, width: int, letters: Lettering
+) -> Image.Image:
+    tiles, total = queries
     shown = tiles[:MOST_QUERIES]
     style = _query_style(len(shown))
     grid = _Grid(style, _columns_in(width, style), _lines(shown))
     top = 2 * _MARGIN + _TITLE_SIZE - 6
-    more = f"and {len(tiles) - len(shown):,} more photos" if len(tiles) > len(shown) else ""
+    more = f"and {count(total - len(shown), 'more photo')}" if total > len(shown) else ""
     height = top + grid.height(len(shown)) + _MARGIN + (_MARGIN if more else 0)
     band = Image.new("RGB", (width, height), _BAND)
     canvas = ImageDraw.Draw(band)

@@ -57,7 +57,12 @@ def _progress(progress: Progress | None) -> str:
 def _block(result: QueryResult) -> list[str]:
     notes = [f"note: {escape(note)}" for note in result.notes]
     if result.error is not None:
-        return [message_with_path(result.query.path, result.error.message), *notes]
+        message = result.error.message
+        named = result.query.path == "-"  # by its name in words
+        return [
+            escape(message) if named else message_with_path(result.query.path, message),
+            *notes,
+        ]
     lines = [_headline(result.query), *notes]
     if not result.neighbors:
         return [*lines, "no neighbours"]

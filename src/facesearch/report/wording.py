@@ -52,4 +52,5 @@ def days_ago(moment: str, now: datetime) -> str:
 
 def message_with_path(path: str, message: str) -> str:
     """One safe line that names the path once, whether or not the message does already."""
-    return escape(message if path in message else f"{path}: {message}")
+    named = path in message or escape(path) in message
+    return escape(message if named else f"{path}: {message}")

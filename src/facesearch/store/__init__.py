@@ -1,5 +1,6 @@
 """The store: one file with the faces of a person's photos, and how it is read and written."""
 
+from facesearch.store.check import check_path
 from facesearch.store.head import Root
 from facesearch.store.reader import Store
 from facesearch.store.tables import ContentTable, FaceTable, FileTable
@@ -13,5 +14,6 @@ __all__ = [
     "Root",
     "Store",
     "StoreWriter",
+    "check_path",
     "rebuild_path",
 ]

@@ -14,7 +14,7 @@ from facesearch.errors import StoreError
 from facesearch.store import schema
 from facesearch.store.archive import META, Archive
 from facesearch.store.head import Root
-from facesearch.store.reader import Store, real_location
+from facesearch.store.reader import Store
 from facesearch.store.segments import Segment
 from facesearch.store.tables import Ints
 
@@ -40,23 +40,21 @@ def check_path(
     return store.check(deep, resolve)
 
 
-def check_store(store: Store) -> list[str]:
-    """What is wrong with the store's own files, one line each."""
-    problems: list[str] = []
-    for step in (_check_files_on_disk, _check_arrays, _check_tables):
-        try:
-            problems += step(store)
-        except StoreError as error:
-            problems.append(str(error))
-        if problems:
-            # What follows would read arrays that are known to be wrong.
-            break
+def check_store(store: Store, head: Archive) -> list[str]:
+    """What is wrong with the store's own files, one line each; ``head`` is the one it came from."""
+    problems = _check_bytes(store, head)
+    for step in (_check_arrays, _check_tables):
+        # More would read arrays that are known to be wrong.
+        if not problems:
+            try:
+                problems += step(store)
+            except StoreError as error:
+                problems.append(str(error))
     return problems
 
 
-def _check_files_on_disk(store: Store) -> list[str]:
+def _check_bytes(store: Store, head: Archive) -> list[str]:
     """Digests of whole files: every byte, headers and padding too."""
-    head = Archive.open(real_location(store.path))
     archives = [head, *(segment.archive for segment in store.segments)]
     problems = []
     for archive in {archive.path: archive for archive in archives}.values():
@@ -67,7 +65,7 @@ def _check_files_on_disk(store: Store) -> list[str]:
             for name in archive.names
             if not archive.sound(name)
         ]
-    if head.verified(META).tobytes() != store.head.encode():
+    if not problems and head.array(META).tobytes() != store.head.encode():
         problems.append(f"{store.path}: its description is not in the exact form")
     return problems
 

@@ -7,6 +7,7 @@ and faces before them stay.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +24,8 @@ from facesearch.store.tables import (
     EmbeddingRows,
     FaceTable,
     FileRows,
-    FileTable,
     Ints,
+    find_file,
     take_ranges,
     take_texts,
 )
@@ -203,7 +204,7 @@ def canonical(store: Store, single_file_bytes: int) -> Merge:
     )
     if start > 0:
         changed = (rows.segment[at] >= start) | (content != files.content)
-        chosen = _with_removed(store, start, chosen.taken(np.flatnonzero(changed)))
+        chosen = _told_anew(store, start, chosen.taken(np.flatnonzero(changed)))
     return _merge(store, start, chosen, order - base)
 
 
@@ -212,69 +213,73 @@ def _ids(store: Store) -> NDArray[np.int32]:
 
 
 def _one_content_a_hash(store: Store) -> Ints:
-    """(files,) int64: each file's content, the same one for the same hash.
+    """(files,) int64: each file's content, or the sound one with the same hash.
 
-    A photo that failed for a passing reason and was read later under another name has two.
+    A photo that failed and was read later under another name has two.
     """
     contents, content = store.contents, store.files.content
-    distinct, first = np.unique(content, return_index=True)
-    hashed = contents.hash[distinct].any(axis=1)
-    distinct, first = distinct[hashed], first[hashed]
+    distinct = np.unique(content)
+    distinct = distinct[contents.hash[distinct].any(axis=1)]
     words = np.ascontiguousarray(contents.hash[distinct]).view(np.uint64)
-    rank = np.lexsort((first, contents.transient[distinct], *words.T))
+    rank = np.lexsort((contents.failed[distinct], *words.T))
     words, distinct = words[rank], distinct[rank]
     leads = np.ones(len(distinct), np.bool_)
     leads[1:] = (words[1:] != words[:-1]).any(axis=1)
+    leader = distinct[leads][np.cumsum(leads) - 1]
     chosen = np.arange(len(contents))
-    chosen[distinct] = distinct[leads][np.cumsum(leads) - 1]
+    # Failures name their file, so those of one hash stay apart.
+    chosen[distinct] = np.where(contents.failed[leader], distinct, leader)
     return chosen[content]
 
 
 def _start(store: Store, live: NDArray[np.bool_], single_file_bytes: int) -> int:
     """The first segment to rewrite; depends on what is there, not on how it came to be."""
     row = store.dim * 4
-    firsts = _first_contents(store.segments)
-    faces = np.where(live, store.contents.face_counts, 0)
-    sizes = []
-    for index, segment in enumerate(store.segments):
-        here = slice(int(firsts[index]), int(firsts[index + 1]))
-        used = int(faces[here].sum()) * row + int(live[here].sum()) * _CONTENT_BYTES
-        sizes.append(used + segment.counts.files * _FILE_BYTES + 1)
-    if int(faces.sum()) * row <= single_file_bytes:
+    faces = store.contents.face_counts
+    if int(faces[live].sum()) * row <= single_file_bytes:
         return 0
+    weight = faces * row + _CONTENT_BYTES
+    firsts = _first_contents(store.segments)
+    spans = [slice(int(a), int(b)) for a, b in itertools.pairwise(firsts)]
+    used = [int(weight[span][live[span]].sum()) for span in spans]
     settled = sum(entry.settled for entry in store.head.segments)
     start = settled
     for index in range(settled):
-        counts = store.segments[index].counts
-        whole = counts.faces * row + counts.contents * _CONTENT_BYTES
-        here = slice(int(firsts[index]), int(firsts[index + 1]))
-        if 2 * int(faces[here].sum()) * row < whole and not live[here].all():
+        if 2 * used[index] < int(weight[spans[index]].sum()):
             start = index
             break
-    newest = int((store.file_rows.segment >= start).sum()) * _FILE_BYTES
-    tail = newest + sum(
-        size - segment.counts.files * _FILE_BYTES
-        for size, segment in zip(sizes[start:], store.segments[start:], strict=True)
-    )
-    while 0 < start < len(sizes) and sizes[start - 1] < TIER * tail:
+    rows = int((store.file_rows.segment >= start).sum())
+    tail = rows * _FILE_BYTES + sum(used[start:])
+    while 0 < start < len(used):
+        before = used[start - 1] + store.segments[start - 1].counts.files * _FILE_BYTES + 1
+        if before >= TIER * tail:
+            break
         start -= 1
-        tail += sizes[start]
+        tail += before
     return start
 
 
-def _with_removed(store: Store, start: int, files: _Files) -> _Files:
-    """The rows and, among them, those that say that a file of an earlier segment is gone."""
+def _told_anew(store: Store, start: int, files: _Files) -> _Files:
+    """Of these rows those that say something new to the segments before, and what is gone."""
     rows = store.file_rows
-    gone = np.flatnonzero((rows.content == schema.REMOVED) & (rows.segment >= start))
-    removed = {(int(rows.root[row]), rows.key(row)): row for row in gone.tolist()}
-    ids = [root.id for root in store.roots]
-    before = FileTable(FileRows(store.segments[:start]), ids)
-    needed = []
-    if removed:
-        for index in range(len(before)):
-            row = removed.get((ids[before.root[index]], before.path_bytes(index)))
-            if row is not None:
-                needed.append(row)
-    joined = files.followed_by(rows, np.array(needed, np.int64))
-    keys = [joined.key(row) for row in range(len(joined.root))]
-    return joined.taken(np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64))
+    listed = np.isin(rows.root, [root.id for root in store.roots])
+    gone = np.flatnonzero((rows.content == schema.REMOVED) & (rows.segment >= start) & listed)
+    before = store.segments[:start]
+    told = [_last_told(before, *files.key(row)) for row in range(len(files.root))]
+    now = zip(files.size.tolist(), files.mtime_ns.tolist(), files.content.tolist(), strict=True)
+    new = [row for row, (old, own) in enumerate(zip(told, now, strict=True)) if old != own]
+    dead = [row for row in gone.tolist() if _last_told(before, int(rows.root[row]), rows.key(row))]
+    joined = files.taken(np.array(new, np.int64)).followed_by(rows, np.array(dead, np.int64))
+    order = sorted(range(len(joined.root)), key=joined.key)
+    return joined.taken(np.array(order, np.int64))
+
+
+def _last_told(segments: Sequence[Segment], root: int, key: bytes) -> tuple[int, int, int] | None:
+    """(size, time, content) of a file as the last of these segments has it, None if it is gone."""
+    for segment in reversed(segments):
+        row = find_file(segment, root, key)
+        if row is not None:
+            columns = ("files.size", "files.mtime_ns", "files.content")
+            size, mtime, content = (int(segment.column(name)[row]) for name in columns)
+            return None if content == schema.REMOVED else (size, mtime, content)
+    return None

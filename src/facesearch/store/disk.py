@@ -89,13 +89,15 @@ def link_or_copy(source: Path, target: Path) -> None:
     temporary = target.with_name(target.name + ".tmp")
     temporary.unlink(missing_ok=True)
     try:
-        os.link(source, temporary)
-    except OSError:
-        # FAT and some network folders know no hard links.
-        _copy(source, temporary)
-    temporary.replace(target)
-    # Renaming one hard link over another of the same file does nothing and leaves both.
-    temporary.unlink(missing_ok=True)
+        try:
+            os.link(source, temporary)
+        except OSError:
+            # FAT and some network folders know no hard links.
+            _copy(source, temporary)
+        temporary.replace(target)
+    finally:
+        # Renaming one hard link over another of the same file does nothing and leaves both.
+        temporary.unlink(missing_ok=True)
     sync_folder(target.parent)
 
 

@@ -110,10 +110,12 @@ class RunMark:
         import psutil
 
         try:
-            born = psutil.Process(self.pid).create_time()
+            process = psutil.Process(self.pid)
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            return abs(process.create_time() - self.born) < _SAME_BIRTH_SECONDS
         except psutil.Error:
             return False
-        return abs(born - self.born) < _SAME_BIRTH_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

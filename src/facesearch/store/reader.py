@@ -35,10 +35,17 @@ class Store:
         head: its own description: recipe, roots, options, segments.
     """
 
-    def __init__(self, path: Path, head: Head, segments: Sequence[Segment]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        head: Head,
+        segments: Sequence[Segment],
+        archive: Archive | None = None,
+    ) -> None:
         self.path = path
         self.head = head
         self.segments = tuple(segments)
+        self._archive = archive
 
     @classmethod
     def open(cls, path: Path) -> Store:
@@ -54,7 +61,7 @@ class Store:
         for _ in range(_OPEN_TRIES):
             head, archive = _open_head(path, location)
             try:
-                return cls(path, head, _open_segments(location, head, archive))
+                return cls(path, head, _open_segments(location, head, archive), archive)
             except StoreMissingError as gone:
                 # A writer may have merged it away since the head was read; a head that still
                 # names it is no such case.
@@ -147,9 +154,19 @@ class Store:
     def rows(self) -> tuple[NDArray[np.float32], ...]:
         """One (n, dim) float32 array for each segment, in order of face id.
 
-        They are read-only views of the mapped files, not copied and not verified.
+        They are read-only views of the mapped files, not copied, and not verified before
+        ``verify_rows``.
         """
         return self._embeddings.parts
+
+    def verify_rows(self) -> None:
+        """Hold all of ``rows`` against their checksums, each block once.
+
+        Raises:
+            StoreError: a block is not as it was written.
+        """
+        for segment in self.segments:
+            segment.require_blocks(np.arange(segment.counts.rows("blocks")))
 
     @property
     def row_offsets(self) -> NDArray[np.int64]:
@@ -214,7 +231,8 @@ class Store:
         """
         from facesearch.store.check import check_files, check_store
 
-        problems = check_store(self)
+        archive = self._archive or Archive.open(real_location(self.path))
+        problems = check_store(self, archive)
         if deep and not problems:
             problems += check_files(self, resolve or (lambda root: root.resolve(self.folder)))
         return problems

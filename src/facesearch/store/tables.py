@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import heapq
 import os
 from array import array
@@ -136,6 +137,18 @@ def _sorted_rows(segment: Segment, age: int) -> Iterator[tuple[int, bytes, int, 
                 raise damaged(segment.archive.path, "its files are out of order")
             last = key
             yield (*key, age, first + step)
+
+
+def find_file(segment: Segment, root: int, key: bytes) -> int | None:
+    """The row of a file in one segment, by halving."""
+    roots, offsets = segment.column("files.root"), segment.column("files.path_offsets")
+    blob = segment.column("files.path_blob")
+
+    def place(row: int) -> tuple[int, bytes]:
+        return int(roots[row]), blob[offsets[row] : offsets[row + 1]].tobytes()
+
+    row = bisect.bisect_left(range(len(roots)), (root, key), key=place)
+    return row if row < len(roots) and place(row) == (root, key) else None
 
 
 class FileTable:

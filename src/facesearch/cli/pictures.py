@@ -1,0 +1,125 @@
+"""The pictures that a query leaves: faces with their numbers, and contact sheets."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facesearch.cli.stores import say
+from facesearch.errors import FacesearchError, PhotoError, UsageError
+from facesearch.records import Photo, Query, QueryReport, QueryResult, Tile
+
+if TYPE_CHECKING:
+    from facesearch.querying import Embedder, PhotoLike
+
+    Sources = Mapping[str, PhotoLike | PhotoError]
+
+_MOST = 8
+"""Of more photos with several faces no numbered picture is made."""
+
+
+class NumberedPictures:
+    """Draws the numbered faces of query photos into one new folder that only its owner can read."""
+
+    def __init__(self) -> None:
+        self._folder: Path | None = None
+        self._drawn = 0
+
+    def __call__(self, photo: Photo, query: Query) -> str:
+        """Pictures one photo; says where, or why not."""
+        from facesearch.report import numbered_faces, write_png
+
+        if self._drawn == _MOST:
+            return f"faces are pictured for {_MOST} photos, not for more; ask for this one alone"
+        try:
+            if self._folder is None:
+                self._folder = Path(tempfile.mkdtemp(prefix="facesearch-"))
+            target = self._folder / self._name(query.path)
+            drawn = numbered_faces(photo.pixels, query.faces, photo.facts.scale, query.face)
+            write_png(drawn, target)
+        except (OSError, FacesearchError) as error:
+            return f"no picture of the numbered faces: {error}"
+        self._drawn += 1
+        return f"faces numbered in {target}"
+
+    def _name(self, path: str) -> str:
+        """A short plain name that none of the others has."""
+        plain = re.sub(r"[^\w.-]+", "_", Path(path).stem).strip("-_.")[:40] or "query"
+        return f"{plain}-faces{f'-{self._drawn + 1}' if self._drawn else ''}.png"
+
+
+def require_sheet(target: Path, photos: Iterable[str]) -> None:
+    """Refuses a contact sheet's name before anything is done for it.
+
+    Raises:
+        UsageError: it is no name for a PNG, or that of a query photo.
+        FacesearchError: there is no such folder.
+    """
+    if target.suffix.lower() != ".png":
+        raise UsageError(f"{target}: a contact sheet is a PNG; name a file that ends in .png")
+    if not target.absolute().parent.is_dir():
+        raise FacesearchError(f"{target}: its folder does not exist; create it, or name another")
+    _refuse_photos(target, photos)
+
+
+def draw_sheets(report: QueryReport, sources: Sources, embedder: Embedder, target: Path) -> None:
+    """One sheet for each answer; from the second on the file's name is numbered.
+
+    Raises:
+        FacesearchError: a sheet cannot be written, or would replace a photo.
+    """
+    from facesearch.report import contact_sheet, count, write_png
+
+    answered = [result for result in report.results if result.error is None]
+    for number, result in enumerate(answered, start=1):
+        path = target if number == 1 else target.with_stem(f"{target.stem}-{number}")
+        found = [place for near in result.neighbors for place in (near.path, *near.also)]
+        _refuse_photos(path, [*sources, *found])
+        asked, tiles = _query_tiles(result, sources, embedder), _neighbor_tiles(result, embedder)
+        totals = len(result.query.examples), len(result.neighbors)
+        title = f"{count(totals[1], 'neighbour')}, nearest first"
+        write_png(contact_sheet(asked, tiles, title, totals), path)
+        say(f"contact sheet: {path.absolute()}")
+
+
+def _refuse_photos(target: Path, photos: Iterable[str]) -> None:
+    if not target.exists():
+        return
+    for photo in photos:
+        if os.path.exists(photo) and target.samefile(photo):  # noqa: PTH110 - a name, perhaps "-"
+            raise UsageError(f"{target}: is a photo; name another file for the contact sheet")
+
+
+def _query_tiles(result: QueryResult, sources: Sources, embedder: Embedder) -> list[Tile]:
+    from facesearch.querying import called, open_photo
+    from facesearch.report import MOST_QUERIES
+    from facesearch.tiles import query_tile, unread_tile
+
+    tiles = []
+    for name, number in result.query.examples[:MOST_QUERIES]:
+        lines = (Path(called(name)).name,)
+        try:
+            photo = open_photo(sources[name], embedder.limits, name)
+        except PhotoError as error:
+            tiles.append(unread_tile(lines, error.reason))
+            continue
+        boxes = [face.box for face in result.query.faces]
+        if name != result.query.path:
+            boxes = [face.box for face in embedder.detect(photo)]
+        # A box drawn by hand has the number 0.
+        tiles.append(query_tile(photo, boxes, max(number - 1, 0), lines))
+    return tiles
+
+
+def _neighbor_tiles(result: QueryResult, embedder: Embedder) -> list[Tile]:
+    from facesearch.report import MOST_NEIGHBORS, neighbor_lines
+    from facesearch.tiles import neighbor_tile
+
+    return [
+        neighbor_tile(neighbor, neighbor_lines(neighbor), embedder.limits)
+        for neighbor in result.neighbors[:MOST_NEIGHBORS]
+    ]

@@ -1,0 +1,152 @@
+"""Photos of coloured squares that stand for faces, an embedder that sees them, and stores of them.
+
+A face is a filled rectangle on white; its colour is who it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from facesearch.errors import PhotoError
+from facesearch.faces.mtcnn import reading_order
+from facesearch.index_options import default_recipe
+from facesearch.photos import PhotoLimits, read_photo
+from facesearch.recipes import ExtractorOptions, Recipe
+from facesearch.records import Box, Embeddings, Face, Failure, Photo, PhotoEntry, PhotoResult
+from facesearch.store import Root, Store, StoreWriter
+
+RED, GREEN, BLUE, GOLD = (200, 0, 0), (0, 160, 0), (0, 0, 250), (200, 160, 0)
+Color = tuple[int, int, int]
+Rectangle = tuple[int, int, int, int]
+MIDDLE: Rectangle = (30, 20, 40, 40)
+
+
+def recipe() -> Recipe:
+    """What a new store has by default, so that commands believe its rows."""
+    return default_recipe("facenet-128")
+
+
+def draw(
+    path: Path, faces: Mapping[Color, Rectangle], size: tuple[int, int] = (120, 100), note: int = 0
+) -> Path:
+    """Saves a photo; ``note`` changes its bytes and nothing that is seen in it."""
+    picture = Image.new("RGB", size, "white")
+    for color, (x, y, width, height) in faces.items():
+        picture.paste(color, (x, y, x + width, y + height))
+    picture.putpixel((0, 0), (255, 255, 255 - note))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path, format="PNG")
+    return path
+
+
+def row_of(color: Sequence[int], dim: int = 128) -> np.ndarray:
+    """The embedding of a colour: near colours have near rows."""
+    row = np.zeros(dim, np.float64)
+    row[:3] = np.asarray(color, np.float64) + 5
+    return (row / np.linalg.norm(row)).astype(np.float32)
+
+
+class ColorEmbedder:
+    """Finds the coloured rectangles of a photo."""
+
+    def __init__(self, spec: object = None) -> None:
+        self.limits = PhotoLimits(2048, 200_000_000)
+        self.detected = 0
+
+    def detect(self, photo: Photo) -> list[Face]:
+        self.detected += 1
+        found = []
+        pixels = photo.pixels.astype(int)
+        for color in np.unique(pixels.reshape(-1, 3), axis=0):
+            if color.sum() < 700:
+                ys, xs = np.nonzero((pixels == color).all(axis=2))
+                box = Box(float(xs[0]), float(ys[0]), float(np.ptp(xs) + 1), float(np.ptp(ys) + 1))
+                found.append(Face(box, ((1.0, 1.0),) * 5, 0.99))
+        return reading_order(found)
+
+    def embed(self, photo: Photo, faces: Sequence[Face]) -> Embeddings:
+        rows = []
+        for face in faces:
+            x, y = (int(value) for value in face.box.center)
+            rows.append(row_of(photo.pixels[y, x]))
+        return np.asarray(rows, np.float32).reshape(len(rows), 128)
+
+    def describe(self) -> str:
+        return "colours"
+
+    def result(self, path: Path) -> PhotoResult:
+        none = np.zeros((0, 128), np.float32)
+        try:
+            photo = read_photo(path, self.limits)
+        except PhotoError as error:
+            content = hashlib.sha256(path.read_bytes()).digest()
+            return PhotoResult(content, None, (), none, Failure(str(path), error.reason, str(error)))
+        faces = self.detect(photo)
+        return PhotoResult(photo.facts.content_hash, photo.facts, tuple(faces), self.embed(photo, faces))
+
+
+def enroll(
+    store: Path,
+    roots: Sequence[Path],
+    batch: int = 1000,
+    finish: bool = True,
+    recipe_: Recipe | None = None,
+    progress: tuple[int, int] | None = None,
+) -> Store:
+    """Indexes all files below the roots, ``batch`` photos a commit."""
+    embedder = ColorEmbedder()
+    with StoreWriter.open(store, recipe_ or recipe()) as writer:
+        writer.set_roots([Root.at(root, store.parent) for root in roots])
+        files = [(n, path) for n, root in enumerate(roots) for path in sorted(root.rglob("*"))]
+        files = [(n, path) for n, path in files if path.is_file()]
+        for start in range(0, len(files), batch):
+            for n, path in files[start : start + batch]:
+                stat = path.stat()
+                entry = PhotoEntry(
+                    path.relative_to(roots[n]).as_posix(), stat.st_size, stat.st_mtime_ns
+                )
+                writer.put((n, entry), embedder.result(path))
+            writer.commit(progress or (start, len(files)))
+        if finish:
+            writer.finish()
+        return writer.store
+
+
+def store_of_rows(
+    store: Path,
+    photos: Iterable[tuple[str, np.ndarray]],
+    batch: int = 1000,
+    finish: bool = True,
+) -> Store:
+    """A store with given rows: (relative path, (faces, dim) unit rows), one content each.
+
+    Two photos with equal paths after "=" share a content: "a=x" and "b=x".
+    """
+    photos = list(photos)
+    dim = photos[0][1].shape[1] if photos else 4
+    made = dataclasses.replace(recipe(), extractor=ExtractorOptions(dim=dim))
+    with StoreWriter.open(store, made) as writer:
+        writer.set_roots([Root("/photos", "photos")])
+        for start in range(0, len(photos), batch):
+            for key, rows in photos[start : start + batch]:
+                writer.put((0, PhotoEntry(key, 1, 1)), result_of_rows(key, rows))
+            writer.commit((start, len(photos)))
+        if finish:
+            writer.finish()
+        return writer.store
+
+
+def result_of_rows(key: str, rows: np.ndarray) -> PhotoResult:
+    """A photo with these faces; its content is what follows "=" in its name."""
+    from facesearch.records import PhotoFacts
+
+    digest = hashlib.sha256(key.rpartition("=")[2].encode()).digest()
+    faces = tuple(Face(Box(10.0 * n, 0, 8, 8), (), 0.9) for n in range(len(rows)))
+    facts = PhotoFacts(digest, digest[:16], 100, 80, 1.0, format="PNG")
+    return PhotoResult(digest, facts, faces, np.asarray(rows, np.float32))
