@@ -5,10 +5,12 @@ A face is a filled rectangle on white; its colour is who it is.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from PIL import Image
@@ -18,7 +20,16 @@ from facesearch.faces.mtcnn import reading_order
 from facesearch.index_options import default_recipe
 from facesearch.photos import PhotoLimits, read_photo
 from facesearch.recipes import ExtractorOptions, Recipe
-from facesearch.records import Box, Embeddings, Face, Failure, Photo, PhotoEntry, PhotoResult
+from facesearch.records import (
+    Box,
+    Embeddings,
+    Face,
+    Failure,
+    Photo,
+    PhotoEntry,
+    PhotoFacts,
+    PhotoResult,
+)
 from facesearch.store import Root, Store, StoreWriter
 
 RED, GREEN, BLUE, GOLD = (200, 0, 0), (0, 160, 0), (0, 0, 250), (200, 160, 0)
@@ -86,9 +97,13 @@ class ColorEmbedder:
             photo = read_photo(path, self.limits)
         except PhotoError as error:
             content = hashlib.sha256(path.read_bytes()).digest()
-            return PhotoResult(content, None, (), none, Failure(str(path), error.reason, str(error)))
+            return PhotoResult(
+                content, None, (), none, Failure(str(path), error.reason, str(error))
+            )
         faces = self.detect(photo)
-        return PhotoResult(photo.facts.content_hash, photo.facts, tuple(faces), self.embed(photo, faces))
+        return PhotoResult(
+            photo.facts.content_hash, photo.facts, tuple(faces), self.embed(photo, faces)
+        )
 
 
 def enroll(
@@ -99,23 +114,36 @@ def enroll(
     recipe_: Recipe | None = None,
     progress: tuple[int, int] | None = None,
 ) -> Store:
-    """Indexes all files below the roots, ``batch`` photos a commit."""
+    """Indexes all files below the roots, ``batch`` photos a commit and, unfinished, a segment."""
+    with enrolling(store, roots, batch, recipe_, progress) as writer:
+        if finish:
+            writer.finish()
+        return writer.store
+
+
+@contextlib.contextmanager
+def enrolling(
+    store: Path,
+    roots: Sequence[Path],
+    batch: int = 1000,
+    recipe_: Recipe | None = None,
+    progress: tuple[int, int] | None = None,
+) -> Iterator[StoreWriter]:
+    """The same run while it is under way, with everything committed."""
     embedder = ColorEmbedder()
-    with StoreWriter.open(store, recipe_ or recipe()) as writer:
+    apart = mock.patch("facesearch.store.compaction.TIER", 0)
+    with apart, StoreWriter.open(store, recipe_ or recipe()) as writer:
         writer.set_roots([Root.at(root, store.parent) for root in roots])
         files = [(n, path) for n, root in enumerate(roots) for path in sorted(root.rglob("*"))]
         files = [(n, path) for n, path in files if path.is_file()]
         for start in range(0, len(files), batch):
             for n, path in files[start : start + batch]:
                 stat = path.stat()
-                entry = PhotoEntry(
-                    path.relative_to(roots[n]).as_posix(), stat.st_size, stat.st_mtime_ns
-                )
+                key = path.relative_to(roots[n]).as_posix()
+                entry = PhotoEntry(key, stat.st_size, stat.st_mtime_ns)
                 writer.put((n, entry), embedder.result(path))
             writer.commit(progress or (start, len(files)))
-        if finish:
-            writer.finish()
-        return writer.store
+        yield writer
 
 
 def store_of_rows(
@@ -124,14 +152,16 @@ def store_of_rows(
     batch: int = 1000,
     finish: bool = True,
 ) -> Store:
-    """A store with given rows: (relative path, (faces, dim) unit rows), one content each.
+    """A store with given rows: (relative path, (faces, dim) unit rows).
 
-    Two photos with equal paths after "=" share a content: "a=x" and "b=x".
+    Photos whose names are equal after "=" share a content: "a=x" and "b=x". Unless it is finished,
+    each ``batch`` photos are a segment of their own.
     """
     photos = list(photos)
     dim = photos[0][1].shape[1] if photos else 4
     made = dataclasses.replace(recipe(), extractor=ExtractorOptions(dim=dim))
-    with StoreWriter.open(store, made) as writer:
+    apart = mock.patch("facesearch.store.compaction.TIER", 0)
+    with apart, StoreWriter.open(store, made) as writer:
         writer.set_roots([Root("/photos", "photos")])
         for start in range(0, len(photos), batch):
             for key, rows in photos[start : start + batch]:
@@ -144,8 +174,6 @@ def store_of_rows(
 
 def result_of_rows(key: str, rows: np.ndarray) -> PhotoResult:
     """A photo with these faces; its content is what follows "=" in its name."""
-    from facesearch.records import PhotoFacts
-
     digest = hashlib.sha256(key.rpartition("=")[2].encode()).digest()
     faces = tuple(Face(Box(10.0 * n, 0, 8, 8), (), 0.9) for n in range(len(rows)))
     facts = PhotoFacts(digest, digest[:16], 100, 80, 1.0, format="PNG")

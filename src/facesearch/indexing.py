@@ -15,29 +15,23 @@ from pathlib import Path
 import numpy as np
 
 from facesearch import weights
-from facesearch.errors import FacesearchError, InterruptedRunError, PhotoError, StoreMissingError
+from facesearch.errors import FacesearchError, InterruptedRunError, PhotoError, StoreError
 from facesearch.gallery.facts import coverage_of, failures_of, further_pages, small_faces
 from facesearch.index_options import (
     DEFAULT_MAX_PIXELS,
     IndexOptions,
     choose_jobs,
-    choose_recipe,
     plan_options,
     remembered,
-    with_remembered,
 )
-from facesearch.photos import hash_file
-from facesearch.planning import Plan, Work, choose_scopes, make_plan, settle_gone
+from facesearch.index_target import all_paths, take_for_writing
+from facesearch.photos import hash_file, printable
+from facesearch.planning import Plan, Work, make_plan, settle_gone
 from facesearch.processing import PhotoTask, ProcessSpec
 from facesearch.recipes import Recipe
-from facesearch.records import (
-    TRANSIENT_REASONS,
-    Failure,
-    IndexPrediction,
-    IndexSummary,
-    PhotoResult,
-)
+from facesearch.records import TRANSIENT_REASONS, Failure, IndexSummary, PhotoResult
 from facesearch.runtimes import RuntimeOptions
+from facesearch.scoping import Place, choose_scopes, needed_roots
 from facesearch.store import Store, StoreWriter
 from facesearch.workers import Lost, PoolOptions, Worker, WorkerPool
 
@@ -45,9 +39,7 @@ BATCH = 16
 """Photos that go to a worker at a time."""
 COMMIT_SECONDS = 5.0
 """How often a run commits: what a kill can lose."""
-_SAMPLE = 64  # photos that a prediction times
-_PHOTO_BYTES = 220  # what a photo takes in the store besides its faces
-_FACE_BYTES = 80  # what a face takes besides its embedding
+_MANY = 64  # contents of one size: which of them a file is, is not left to a worker to find
 _SMALL_FACES = (40, 60, 80, 120, 200)  # original pixels that the summary reports on
 
 PhotoPool = WorkerPool[PhotoTask, PhotoResult]
@@ -92,61 +84,17 @@ def index(
         StoreError: the store cannot be read or written; StoreBusyError: another process writes.
         WeightsError: weights are missing and cannot be downloaded.
         InterruptedRunError: Ctrl-C; what was done is kept.
-        FacesearchError: there is not a single photo.
+        FacesearchError: there is not a single photo, or a rebuild would lose some.
     """
     started = time.monotonic()
-    held = open_or_none(store)
-    options = with_remembered(held, options)
-    recipe = choose_recipe(held, options)
-    anew = held is not None and (options.rebuild or recipe != held.recipe)
-    if held is not None and anew:
-        paths = _all_paths(held, paths)
-    with StoreWriter.open(store, recipe, wait=options.wait, fresh=anew) as writer:
-        summary = _Run(writer, options, hooks).go(paths)
+    with _nothing_read_yet(store):
+        target = take_for_writing(paths, store, options)
+    with target.writer as writer:
+        paths = all_paths(writer.store, paths) if target.anew else paths
+        summary = _Run(writer, target.options, hooks).go(paths)
     return dataclasses.replace(
         summary, store=str(store), seconds=round(time.monotonic() - started, 3)
     )
-
-
-def predict(
-    paths: Sequence[Path], store: Path, options: IndexOptions, hooks: IndexHooks
-) -> IndexPrediction:
-    """How long ``index`` would take and how large its store would be, from a timed sample.
-
-    Nothing is written. Raises as ``index`` does.
-    """
-    held = open_or_none(store)
-    options = with_remembered(held, options)
-    recipe = choose_recipe(held, options)
-    if held is not None and (options.rebuild or recipe != held.recipe):
-        paths, held = _all_paths(held, paths), None
-    roots, scopes = choose_scopes(held, paths, store.parent)
-    plan = make_plan(held, scopes, roots, plan_options(held, options))
-    sample = plan.read[:: max(1, len(plan.read) // _SAMPLE)][:_SAMPLE]
-    jobs = choose_jobs(options, len(plan.read))
-    rate, faces = 0.0, 0.0
-    if sample:
-        with _pool(recipe, options, hooks, jobs) as pool:
-            rate, faces = _timed(pool, sample)
-    row_bytes = recipe.extractor.dim * 4 + _FACE_BYTES
-    return IndexPrediction(
-        photos=plan.seen,
-        to_read=len(plan.read),
-        sampled=len(sample),
-        seconds=len(plan.read) / rate if rate else 0.0,
-        store_bytes=int(len(plan.read) * (faces * row_bytes + _PHOTO_BYTES))
-        + (held.size if held is not None else 0),
-        not_read=dict(plan.not_read.most_common()),
-        roots_away=tuple(plan.away),
-    )
-
-
-def open_or_none(path: Path) -> Store | None:
-    """The store, or None when there is none yet."""
-    try:
-        return Store.open(path)
-    except StoreMissingError:
-        return None
 
 
 class _Run:
@@ -157,95 +105,116 @@ class _Run:
         self._held = writer.store
         self._options = options
         self._hooks = hooks
+        self._plan = Plan()
         self._counts: Counter[str] = Counter()
         self._done = 0
         self._faces = 0
-        self._device = ""
         self._failed = 0
+        self._device = ""
+        self._committed = 0.0
         self._failures: list[Failure] = []
+        self._hashes: dict[str, bytes] = {}
         self._copies: dict[bytes, list[Work]] = {}
-        self._gone: dict[int, list[tuple[int, str]]] = defaultdict(list)
-        self._found_again: set[tuple[int, str]] = set()
+        self._gone: dict[int, list[Place]] = defaultdict(list)
+        self._found_again: set[Place] = set()
 
     def go(self, paths: Sequence[Path]) -> IndexSummary:
         """List, compare, read, prune, finish."""
-        roots, scopes = choose_scopes(self._held, paths, self._held.folder)
-        compare = plan_options(self._held, self._options)
-        plan = make_plan(self._held, scopes, roots, compare)
-        _refuse_nothing(plan, paths, self._held)
+        held, options = self._held, self._options
+        with _nothing_read_yet(held.path):
+            roots, scopes = choose_scopes(held, paths, held.folder, options.exclude)
+            plan = self._plan = make_plan(held, scopes, roots, plan_options(held, options))
+        _refuse_nothing(plan, paths, held)
         self._writer.set_roots(roots)
-        self._writer.set_options(remembered(self._options))
-        self._move(plan)
+        # Not yet with which limit: what was too large for another one is still to be read.
+        self._writer.set_options(held.options | {"exclude": list(options.exclude)})
         reading = time.monotonic()
-        try:
-            self._read(plan)
-        except KeyboardInterrupt as interrupt:
-            self._commit(plan)
-            raise InterruptedRunError(
-                f"stopped at {self._state(plan).done:,} of {plan.seen:,} photos; they are kept, "
-                "and the same command goes on from there"
-            ) from interrupt
-        reading = time.monotonic() - reading
-        removed, kept = self._prune(plan)
-        with _whole():
+        with self._kept_if_stopped():
+            self._move()
+            self._read()
+            reading = time.monotonic() - reading
+            removed, kept = self._prune()
+        self._writer.set_options(remembered(options))
+        with contextlib.suppress(KeyboardInterrupt), _whole():  # too late to stop: all is done
             self._writer.finish()
-        summary = summarise(self._writer.store)
         return dataclasses.replace(
-            summary,
-            seen=plan.seen,
-            new=self._counts["new"],
-            changed=self._counts["changed"],
-            unchanged=plan.unchanged + self._counts["unchanged"],
-            moved=self._counts["moved"],
-            copies=self._counts["copies"],
+            self._summary(),
             removed=removed,
             gone_kept=kept,
-            failures=(*plan.failures, *self._failures, *summary.failures),
-            not_read=dict(plan.not_read.most_common()),
-            roots_away=tuple(plan.away),
             photos_per_second=round(len(plan.read) / reading, 2) if plan.read else 0.0,
-            device=self._device,
         )
 
-    def _move(self, plan: Plan) -> None:
-        """What moved without needing to be read, and where read photos may have come from."""
-        self._found_again.update(plan.replaced)
-        for move in plan.moves:
-            self._writer.link(move.root, move.entry, move.content)
-            self._found_again.add(move.before)
-        self._counts["moved"] = self._done = len(plan.moves)
-        for scope, keys in plan.gone.items():
-            for key, content in keys.items():
-                if (scope.root, key) not in self._found_again:
-                    self._gone[content].append((scope.root, key))
+    @contextlib.contextmanager
+    def _kept_if_stopped(self) -> Iterator[None]:
+        """Whatever ends the reading, what was done is committed."""
+        try:
+            yield
+        except KeyboardInterrupt as interrupt:
+            self._keep_done()
+            state = self._state()
+            raise InterruptedRunError(
+                f"stopped at {state.done:,} of {state.total:,} photos; they are kept, and the same "
+                "command goes on from there"
+            ) from interrupt
+        except StoreError:
+            raise  # it cannot be written; the last commit stands
+        except FacesearchError:
+            self._keep_done()
+            raise
 
-    def _read(self, plan: Plan) -> None:
+    def _keep_done(self) -> None:
+        if self._done:
+            with contextlib.suppress(KeyboardInterrupt), _whole():
+                self._commit()
+
+    def _move(self) -> None:
+        """What moved without needing to be read, and where read photos may have come from."""
+        plan = self._plan
+        for move in (*plan.moves, *plan.taken_over):
+            self._writer.link(move.root, move.entry, move.content)
+            self._leave(move.before)
+        self._counts["moved"] = len(plan.moves)
+        self._counts["unchanged"] = plan.unchanged + len(plan.taken_over)
+        self._done = plan.seen - len(plan.read)
+        for places in plan.gone.values():
+            for place, content in places.items():
+                if place not in self._found_again:
+                    self._gone[content].append(place)
+
+    def _leave(self, before: Place) -> None:
+        """A photo's old place goes in the same commit as its new one comes: a run that goes on
+        after a kill could not tell a moved photo from a lost one.
+        """
+        self._writer.remove(*before)
+        self._found_again.add(before)
+
+    def _read(self) -> None:
         """Reads all that is to be read; copies of a photo that failed get a turn of their own."""
-        left = plan.read
+        self._committed = time.monotonic()
+        left = self._plan.read
         while left:
             jobs = choose_jobs(self._options, len(left))
             size = max(1, min(BATCH, len(left) // (4 * jobs)))
-            with _pool(self._writer.store.recipe, self._options, self._hooks, jobs) as pool:
-                committed = time.monotonic()
+            recipe = self._writer.store.recipe
+            with photo_pool(recipe, self._options, self._hooks, jobs) as pool:
+                self._hooks.on_progress(self._state())
                 for task, result in pool.run(self._batches(left, size)):
                     with _whole():
                         self._take(left[task.number], result)
-                        if time.monotonic() - committed > COMMIT_SECONDS:
-                            self._commit(plan)
-                            committed = time.monotonic()
-                    self._hooks.on_progress(self._state(plan))
-                self._device = pool.description
+                        self._step()
+                self._device = pool.description or self._device
             left = [copy for copies in self._copies.values() for copy in copies]
             self._copies.clear()
 
     def _batches(self, left: Sequence[Work], size: int) -> Iterator[list[PhotoTask]]:
-        """Tasks in order, without the files that are copies of one before them."""
+        """Tasks in order, without the files whose content need not be read."""
         sizes = Counter(work.entry.size for work in left)
         batch: list[PhotoTask] = []
         for number, work in enumerate(left):
-            if sizes[work.entry.size] > 1 and self._is_copy(work):
+            look = sizes[work.entry.size] > 1 or len(work.known) > _MANY
+            if look and self._is_copy(work):
                 continue
-            batch.append(PhotoTask(number, work.path, work.known))
+            batch.append(PhotoTask(number, work.path, () if look else work.known))
             if len(batch) == size:
                 yield batch
                 batch = []
@@ -253,88 +222,120 @@ class _Run:
             yield batch
 
     def _is_copy(self, work: Work) -> bool:
-        """Whether the content is being read elsewhere in this run; the file then waits for it."""
+        """Whether the content is held, or is being read elsewhere in this run; the file then waits
+        for it.
+        """
         try:
             content = hash_file(work.path)
         except PhotoError:
             return False  # the worker says what is wrong with it
+        held = self._writer.content_id(content)
+        if held is not None:
+            with _whole():
+                self._done += 1
+                self._link(work, held)
+                self._step()
+            return True
         if content in self._copies:
             self._copies[content].append(work)
             return True
         self._copies[content] = []
+        self._hashes[work.path] = content
         return False
 
     def _take(self, work: Work, result: PhotoResult | Lost) -> None:
+        content = self._hashes.pop(work.path, b"")
         if isinstance(result, Lost):
-            failure = Failure(work.path, result.reason, f"{work.path}: {result.message}")
+            message = f"{printable(work.path)}: {result.message} ({result.reason}); run again"
+            failure = Failure(work.path, result.reason, message)
             none = np.zeros((0, self._writer.store.recipe.extractor.dim), np.float32)
-            result = PhotoResult(b"", None, (), none, failure)
+            result = PhotoResult(content, None, (), none, failure)
         self._done += 1
-        failed = result.failure
-        self._failed += failed is not None
-        if failed is not None and failed.reason in TRANSIENT_REASONS and self._keep(work, failed):
-            return
-        held = self._content_of(result)
-        if held is None:
-            self._writer.put((work.root, work.entry), result)
-            self._counts["new" if work.kind == "new" else "changed"] += 1
-            self._faces += len(result.faces)
-        else:
-            self._link(work, held)
-        self._settle_copies(result)
+        self._failed += result.failure is not None
+        if not self._is_passing(work, result.failure):
+            held = self._writer.content_id(result.content_hash) if result.content_hash else None
+            if held is None:
+                self._put(work, result)
+            else:
+                self._link(work, held)
+        if result.content_hash:
+            for copy in self._copies.pop(result.content_hash, []):
+                self._take(copy, _of_copy(result, copy.path))
 
-    def _keep(self, work: Work, failure: Failure) -> bool:
-        """Whether a passing failure leaves the store as it was: what was known stays, and a file
-        that is gone again was never there.
+    def _is_passing(self, work: Work, failure: Failure | None) -> bool:
+        """Whether a failure leaves the store as it was: a known photo stays when it cannot be read
+        for the moment, and a file that is gone again was never there.
         """
-        if work.kind == "new" and failure.reason != "vanished":
+        if failure is None or failure.reason not in TRANSIENT_REASONS:
+            return False
+        good = work.content >= 0 and not self._held.contents.failed[work.content]
+        if not good and failure.reason != "vanished":
             return False
         self._failures.append(failure)
-        self._counts["unchanged" if work.kind != "new" else "new"] += 1
+        self._counts["new" if work.kind == "new" else "unchanged"] += 1
         return True
+
+    def _put(self, work: Work, result: PhotoResult) -> None:
+        self._writer.put((work.root, work.entry), _without_path(result))
+        if work.before is not None:
+            self._leave(work.before)
+        self._counts["new" if work.kind == "new" else "changed"] += 1
+        self._faces += len(result.faces)
 
     def _link(self, work: Work, content: int) -> None:
         self._writer.link(work.root, work.entry, content)
+        if work.before is not None:
+            self._leave(work.before)
         if work.kind != "new" and work.content == content:
             self._counts["unchanged"] += 1
         elif self._gone[content]:
-            self._found_again.add(self._gone[content].pop())
+            self._leave(self._gone[content].pop())
             self._counts["moved"] += 1
         else:
             self._counts["copies"] += 1
 
-    def _settle_copies(self, result: PhotoResult) -> None:
-        """Gives the copies of a photo its content, or its failure if that lies in the bytes."""
-        if not result.content_hash:
-            return
-        for copy in self._copies.pop(result.content_hash, []):
-            if result.failure is None:
-                content = self._content_of(result)
-                if content is None:
-                    raise RuntimeError(f"{copy.path}: its content was not kept")
-                self._done += 1
-                self._link(copy, content)
-            else:
-                message = result.failure.message.replace(result.failure.path, copy.path, 1)
-                failure = dataclasses.replace(result.failure, path=copy.path, message=message)
-                self._take(copy, dataclasses.replace(result, failure=failure))
+    def _step(self) -> None:
+        if time.monotonic() - self._committed > COMMIT_SECONDS:
+            self._commit()
+            self._committed = time.monotonic()
+        self._hooks.on_progress(self._state())
 
-    def _content_of(self, result: PhotoResult) -> int | None:
-        return self._writer.content_id(result.content_hash) if result.content_hash else None
+    def _state(self) -> RunState:
+        return RunState(self._done, self._plan.seen, self._faces, self._failed)
 
-    def _state(self, plan: Plan) -> RunState:
-        done = plan.unchanged + self._done
-        return RunState(done, plan.seen, self._faces, self._failed)
+    def _commit(self) -> None:
+        self._writer.commit((self._done, self._plan.seen))
 
-    def _commit(self, plan: Plan) -> None:
-        self._writer.commit((self._state(plan).done, plan.seen))
-
-    def _prune(self, plan: Plan) -> tuple[int, int]:
+    def _prune(self) -> tuple[int, int]:
         """Removes what is gone; how many, and how many are kept though gone."""
-        remove, kept = settle_gone(plan, self._found_again, self._options.prune)
+        remove, kept = settle_gone(self._plan, self._found_again, self._options.prune)
         for root, key in remove:
             self._writer.remove(root, key)
-        return len(remove) - len(self._found_again), kept
+        self._commit()
+        self._writer.set_roots(needed_roots(self._writer.store, self._options.exclude))
+        return len(remove), kept
+
+    def _summary(self) -> IndexSummary:
+        plan, summary = self._plan, summarise(self._writer.store)
+        # What is known to be broken is named again; each photo once, as it was found last.
+        failures = {
+            failure.path: failure for failure in summary.failures if plan.looked_at(failure.path)
+        }
+        failures |= {failure.path: failure for failure in self._failures}
+        return dataclasses.replace(
+            summary,
+            seen=plan.seen,
+            new=self._counts["new"],
+            changed=self._counts["changed"],
+            unchanged=self._counts["unchanged"],
+            moved=self._counts["moved"],
+            copies=self._counts["copies"],
+            usable=plan.seen - len(failures),
+            failures=(*plan.failures, *failures.values()),
+            not_read=dict(plan.not_read.most_common()),
+            roots_away=tuple(plan.away),
+            device=self._device,
+        )
 
 
 def summarise(store: Store) -> IndexSummary:
@@ -352,21 +353,41 @@ def summarise(store: Store) -> IndexSummary:
 
 
 def _refuse_nothing(plan: Plan, paths: Sequence[Path], held: Store) -> None:
-    if plan.seen or plan.away or len(held.files):
+    """Raises where there is no photo at all, before a store is made."""
+    if plan.seen or len(held.files):
         return
-    where = ", ".join(str(path) for path in paths)
+    where = ", ".join(printable(path) for path in paths) or printable(held.path)
     if plan.failures:
         raise FacesearchError(plan.failures[0].message)
+    if plan.away:
+        away = plan.away[0]
+        raise FacesearchError(f"{printable(away.root)}: {away.why}; plug it in or check its rights")
     others = ", ".join(f"{count:,} {kind}" for kind, count in plan.not_read.most_common(5))
     found = f" (not read: {others})" if others else ""
     raise FacesearchError(f"{where}: no photos here{found}; name a folder that holds some")
 
 
-def _all_paths(held: Store, paths: Sequence[Path]) -> list[Path]:
-    return [*(root.resolve(held.folder) for root in held.roots), *paths]
+def _without_path(result: PhotoResult) -> PhotoResult:
+    """The result as it is stored: what is wrong with a content, which may lie at several paths."""
+    failure = result.failure
+    if failure is None:
+        return result
+    message = failure.message.removeprefix(f"{printable(failure.path)}: ")
+    return dataclasses.replace(result, failure=dataclasses.replace(failure, message=message))
 
 
-def _pool(recipe: Recipe, options: IndexOptions, hooks: IndexHooks, jobs: int) -> PhotoPool:
+def _of_copy(result: PhotoResult, path: str) -> PhotoResult:
+    """A photo's result for another file with the same bytes."""
+    failure = _without_path(result).failure
+    if failure is None:
+        return result
+    message = f"{printable(path)}: {failure.message}"
+    copied = dataclasses.replace(failure, path=path, message=message)
+    return dataclasses.replace(result, failure=copied)
+
+
+def photo_pool(recipe: Recipe, options: IndexOptions, hooks: IndexHooks, jobs: int) -> PhotoPool:
+    """Workers that read photos; brings the weights first when they are missing."""
     pixels = options.max_pixels or DEFAULT_MAX_PIXELS
     spec = ProcessSpec(recipe, pixels, RuntimeOptions(device=options.device))
     if hooks.factory is None:
@@ -375,17 +396,14 @@ def _pool(recipe: Recipe, options: IndexOptions, hooks: IndexHooks, jobs: int) -
     return WorkerPool(factory, PoolOptions(jobs, options.item_timeout))
 
 
-def _timed(pool: PhotoPool, sample: Sequence[Work]) -> tuple[float, float]:
-    """Photos a second without the networks' loading time, and faces a photo."""
-    times: list[float] = []
-    faces = 0
-    tasks = ([PhotoTask(number, work.path)] for number, work in enumerate(sample))
-    for _, result in pool.run(tasks):
-        times.append(time.monotonic())
-        faces += 0 if isinstance(result, Lost) else len(result.faces)
-    if len(times) < 2:
-        return 1.0, float(faces)
-    return (len(times) - 1) / max(times[-1] - times[0], 1e-3), faces / len(times)
+@contextlib.contextmanager
+def _nothing_read_yet(store: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        raise InterruptedRunError(
+            f"{printable(store)}: stopped before a photo was read; nothing has changed"
+        ) from interrupt
 
 
 @contextlib.contextmanager
@@ -395,10 +413,14 @@ def _whole() -> Iterator[None]:
         yield
         return
     asked: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, frame: asked.append(number))
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    stops = [number for number, handler in before.items() if callable(handler)]
+    for number in stops:
+        signal.signal(number, lambda number, frame: asked.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number in stops:
+            signal.signal(number, before[number])
     if asked:
         raise KeyboardInterrupt

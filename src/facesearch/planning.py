@@ -5,38 +5,20 @@ Nothing here writes or decodes; a plan is plain data.
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from facesearch.errors import UsageError
 from facesearch.records import TRANSIENT_REASONS, Failure, PhotoEntry, RootAway
+from facesearch.scoping import Place, Scope, comes_to, is_gone
 from facesearch.sources import FolderSource, root_state
 from facesearch.store import Root, Store
 
 GONE_SHARE = 0.1
 """More than this share of a scope's photos gone at once is not believed without ``--prune``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """The part of a root that a run looks at: all below ``under`` ("" for the whole root)."""
-
-    root: int
-    folder: Path
-    under: str = ""
-
-    def covers(self, key: str) -> bool:
-        """Whether the relative path lies in this scope."""
-        return not self.under or key == self.under or key.startswith(self.under + "/")
-
-    def path(self, key: str) -> str:
-        """The full path of a file of this root."""
-        return os.path.join(self.folder, key) if key else str(self.folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +31,14 @@ class Known:
     failure: str
 
 
-KnownFiles = dict[tuple[int, str], Known]
+KnownFiles = dict[Place, Known]
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """A file to read. ``kind`` is "new", "changed" or "retry"; ``content`` is what the store has
-    for it, or -1; ``known`` are the hashes of held contents of the same size, which it might be.
+    for it, or -1; ``known`` are the hashes of held contents of the same size, which it might be;
+    ``before`` is where the store has it if it belongs to another root from now on.
     """
 
     root: int
@@ -64,6 +47,7 @@ class Work:
     kind: str = "new"
     content: int = -1
     known: tuple[bytes, ...] = ()
+    before: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +57,7 @@ class Move:
     root: int
     entry: PhotoEntry
     content: int
-    before: tuple[int, str]
+    before: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +71,24 @@ class PlanOptions:
 
 @dataclass(slots=True)
 class Plan:
-    """What a run does. ``gone`` has, for each scope that could be walked, the known files that were
-    not seen, by relative path, with their content; ``excluded`` those left out by a pattern now;
-    ``replaced`` those that an outer root took over; ``held`` counts each scope's known files.
+    """What a run does.
+
+    ``taken_over`` are photos that another root knew at the very same place. Files that the store
+    knows and that were not seen are ``gone``, by scope, with their content, or ``hidden`` where the
+    disk did not let us look. ``dropped`` are those that leave in any case: left out by a pattern
+    now, no photos any more, or known twice. ``unseen`` has the full paths of all but the last.
+    ``held`` and ``there`` count each scope's photos in the store and on the disk.
     """
 
     read: list[Work] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
-    gone: dict[Scope, dict[str, int]] = field(default_factory=dict)
-    held: dict[Scope, int] = field(default_factory=dict)
-    excluded: list[tuple[int, str]] = field(default_factory=list)
-    replaced: list[tuple[int, str]] = field(default_factory=list)
+    taken_over: list[Move] = field(default_factory=list)
+    gone: dict[Scope, dict[Place, int]] = field(default_factory=dict)
+    hidden: list[Place] = field(default_factory=list)
+    dropped: list[Place] = field(default_factory=list)
+    unseen: set[str] = field(default_factory=set)
+    held: Counter[Scope] = field(default_factory=Counter)
+    there: Counter[Scope] = field(default_factory=Counter)
     away: list[RootAway] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     not_read: Counter[str] = field(default_factory=Counter)
@@ -106,63 +97,14 @@ class Plan:
     @property
     def seen(self) -> int:
         """Photos that are there."""
-        return self.unchanged + len(self.read) + len(self.moves)
+        return self.unchanged + len(self.read) + len(self.moves) + len(self.taken_over)
 
-
-def choose_scopes(
-    store: Store | None, paths: Iterable[Path], home: Path
-) -> tuple[list[Root], list[Scope]]:
-    """The store's roots with those that ``paths`` add, and the scopes of this run.
-
-    A path inside a known root is a part of that root. Without paths every known root is a scope.
-
-    Args:
-        store: the store as it is, or None.
-        paths: folders and files that were named.
-        home: the store's folder, which roots are also kept relative to.
-
-    Raises:
-        UsageError: a named path is not there, or nothing was named and no root is known.
-    """
-    roots = list(store.roots) if store is not None else []
-    named = [Path(os.path.abspath(path)) for path in paths]
-    if not named and not roots:
-        raise UsageError("no folder given and none known; name one: facesearch index FOLDER")
-    if not named:
-        folders = [root.resolve(home) for root in roots]
-        return roots, [
-            Scope(i, folder) for i, folder in enumerate(folders) if not _nested(folder, folders)
-        ]
-    scopes: list[Scope] = []
-    for path in sorted(set(named), key=lambda path: (len(path.parts), path)):
-        scope = _inside(roots, path, home)
-        if scope is None:
-            if not os.path.lexists(path):
-                raise UsageError(f"{path}: no such file or folder; check the path")
-            roots.append(Root.at(path, home))
-            scope = Scope(len(roots) - 1, path)
-        if not any(other.root == scope.root and other.covers(scope.under) for other in scopes):
-            scopes.append(scope)
-    return roots, scopes
-
-
-def _inside(roots: Sequence[Root], path: Path, home: Path) -> Scope | None:
-    for index, root in enumerate(roots):
-        folder = root.resolve(home)
-        for start in (Path(root.path), folder):
-            if path == start:
-                return Scope(index, folder)
-            if path.is_relative_to(start):
-                return Scope(index, folder, path.relative_to(start).as_posix())
-    return None
-
-
-def _nested(folder: Path, folders: Sequence[Path]) -> bool:
-    """Whether another root already looks at this one's photos."""
-    return any(
-        folder != other and folder.is_relative_to(other) and root_state(other) == "there"
-        for other in folders
-    )
+    def looked_at(self, path: str) -> bool:
+        """Whether this run saw the file at this full path."""
+        wholes = (scope.path(scope.under) for scope in self.there)
+        return path not in self.unseen and any(
+            path == whole or path.startswith(whole.rstrip("/") + "/") for whole in wholes
+        )
 
 
 def known_files(store: Store) -> KnownFiles:
@@ -192,107 +134,145 @@ def make_plan(
 ) -> Plan:
     """Lists the scopes' photos and compares them with what the store holds."""
     known = known_files(store) if store is not None else {}
-    home = store.folder if store is not None else Path()
-    folders = [root.resolve(home) for root in roots]
     plan = Plan()
-    seen: set[tuple[int, str]] = set()
+    seen: set[Place] = set()
     for scope in scopes:
-        held = [key for root, key in known if root == scope.root and scope.covers(key)]
+        held, twice = _held_in(scope, known, roots, options.exclude)
         state = root_state(scope.folder)
         if state in ("missing", "unreadable") or (state == "empty" and held):
             plan.away.append(RootAway(str(scope.folder), state, len(held)))
             continue
         source = FolderSource(scope.folder, options.exclude, scope.under)
-        inner = _inner_roots(known, scope, folders)
-        for entry in source.entries():
-            seen.add((scope.root, entry.key))
-            before = inner.get(scope.path(entry.key))
-            if before is None:
-                _compare(plan, known.get((scope.root, entry.key)), scope, (source, entry), options)
-            else:
-                seen.add(before)
-                _take_over(plan, known, before, Work(scope.root, entry, scope.path(entry.key)))
+        files = {key: (place, known[place]) for key, place in held.items()}
+        unseen = _compare_all(plan, scope, source, files, options)
+        seen.update(place for key, place in held.items() if key not in unseen)
+        _sort_unseen(plan, scope, source, unseen, roots)
+        plan.dropped.extend(twice)
         plan.not_read.update(source.not_read)
         plan.failures.extend(source.unreadable)
         plan.held[scope] = len(held)
-        unseen = [key for key in held if (scope.root, key) not in seen and not source.hides(key)]
-        plan.excluded.extend((scope.root, key) for key in unseen if not source.covers(key))
-        plan.gone[scope] = {
-            key: known[scope.root, key].content for key in unseen if source.covers(key)
-        }
     if store is not None:
-        _find_moves(plan, known, seen, folders)
+        _find_moves(plan, known, seen, roots)
         _name_known_contents(plan, known, store)
     return plan
 
 
-def _inner_roots(
-    known: KnownFiles, scope: Scope, folders: Sequence[Path]
-) -> dict[str, tuple[int, str]]:
-    """Files of roots that lie inside this scope, by full path: the outer root takes them over."""
-    inside = {
-        root
-        for root, folder in enumerate(folders)
-        if root != scope.root and folder.is_relative_to(scope.folder / scope.under)
-    }
-    return {
-        os.path.join(folders[root], key) if key else str(folders[root]): (root, key)
-        for root, key in known
-        if root in inside
-    }
+def _held_in(
+    scope: Scope, known: KnownFiles, roots: Sequence[Root], exclude: tuple[str, ...]
+) -> tuple[dict[str, Place], list[Place]]:
+    """The known files of a scope by relative path, those of roots that lie inside it too, which it
+    takes over; and the places of those that both have.
+    """
+    prefixes = {scope.root: ""}
+    for index, root in enumerate(roots):
+        folder = Path(root.path)
+        if index != scope.root and comes_to(scope.folder, folder, exclude):
+            prefixes[index] = folder.relative_to(scope.folder).as_posix()
+    held: dict[str, Place] = {}
+    twice: list[Place] = []
+    for place in known:
+        if place[0] not in prefixes:
+            continue
+        key = "/".join(part for part in (prefixes[place[0]], place[1]) if part)
+        if not scope.covers(key):
+            continue
+        if place != (scope.root, key) and (scope.root, key) in known:
+            twice.append(place)
+        else:
+            held[key] = place
+    return held, twice
 
 
-def _take_over(plan: Plan, known: KnownFiles, before: tuple[int, str], work: Work) -> None:
-    entry, file = work.entry, known[before]
-    if (file.size, file.mtime_ns, file.failure) == (entry.size, entry.mtime_ns, ""):
-        plan.moves.append(Move(work.root, entry, file.content, before))
-    else:
-        plan.read.append(replace(work, kind="changed", content=file.content))
-        plan.replaced.append(before)
+def _compare_all(
+    plan: Plan,
+    scope: Scope,
+    source: FolderSource,
+    files: dict[str, tuple[Place, Known]],
+    options: PlanOptions,
+) -> dict[str, tuple[Place, Known]]:
+    """Compares all photos of a scope with the files known there; those that were not seen."""
+    unseen = dict(files)
+    before = plan.seen
+    whole = Path(scope.path(scope.under))
+    for entry in () if is_gone(whole) else source.entries():
+        work = Work(scope.root, entry, scope.path(entry.key))
+        _compare(plan, work, source, files.get(entry.key), options)
+        unseen.pop(entry.key, None)
+    plan.there[scope] = plan.seen - before
+    return unseen
 
 
 def _compare(
     plan: Plan,
-    before: Known | None,
-    scope: Scope,
-    found: tuple[FolderSource, PhotoEntry],
+    work: Work,
+    source: FolderSource,
+    before: tuple[Place, Known] | None,
     options: PlanOptions,
 ) -> None:
-    source, entry = found
-    work = Work(scope.root, entry, scope.path(entry.key))
+    entry = work.entry
     if before is None:
         if source.probe(entry) != "not-read":
             plan.read.append(work)  # a failure too: whoever reads it says what is wrong
-    elif before.failure in TRANSIENT_REASONS | options.retry:
-        plan.read.append(replace(work, kind="retry", content=before.content))
-    elif (before.size, before.mtime_ns) != (entry.size, entry.mtime_ns) or options.verify_content:
-        plan.read.append(replace(work, kind="changed", content=before.content))
+        return
+    place, file = before
+    own = place == (work.root, entry.key)
+    again = file.failure in TRANSIENT_REASONS | options.retry
+    same = (file.size, file.mtime_ns) == (entry.size, entry.mtime_ns)
+    if same and not again and not options.verify_content:
+        if own:
+            plan.unchanged += 1
+        else:
+            plan.taken_over.append(Move(work.root, entry, file.content, place))
+    elif source.probe(entry) == "not-read":
+        plan.dropped.append(place)
     else:
-        plan.unchanged += 1
+        kind = "retry" if again else "changed"
+        earlier = None if own else place
+        plan.read.append(replace(work, kind=kind, content=file.content, before=earlier))
 
 
-def _find_moves(
-    plan: Plan, known: KnownFiles, seen: set[tuple[int, str]], folders: Sequence[Path]
+def _sort_unseen(
+    plan: Plan,
+    scope: Scope,
+    source: FolderSource,
+    unseen: dict[str, tuple[Place, Known]],
+    roots: Sequence[Root],
 ) -> None:
+    """Says of each known file that was not seen what that means."""
+    inner = {place[0] for place, _ in unseen.values()} - {scope.root}
+    states = {root: root_state(Path(roots[root].path)) for root in inner}
+    away: Counter[int] = Counter()
+    gone = plan.gone.setdefault(scope, {})
+    for key, (place, file) in unseen.items():
+        if states.get(place[0], "there") != "there":
+            away[place[0]] += 1
+        elif not source.covers(key):
+            plan.dropped.append(place)
+            continue
+        elif source.hides(key):
+            plan.hidden.append(place)
+        else:
+            gone[place] = file.content
+        plan.unseen.add(scope.path(key))
+    plan.away.extend(RootAway(roots[root].path, states[root], away[root]) for root in away)
+
+
+def _find_moves(plan: Plan, known: KnownFiles, seen: set[Place], roots: Sequence[Root]) -> None:
     """Files at the same relative path, with the same size and time, whose old place is empty."""
-    by_facts: dict[tuple[str, int, int], list[tuple[int, str]]] = defaultdict(list)
+    by_facts: dict[tuple[str, int, int], list[Place]] = defaultdict(list)
     for (root, key), file in known.items():
-        if (root, key) not in seen and not file.failure:
+        if (root, key) not in seen and key and not file.failure:
             by_facts[key, file.size, file.mtime_ns].append((root, key))
     rest = []
     for work in plan.read:
         entry = work.entry
-        before = next(
-            (
-                (root, key)
-                for root, key in by_facts.get((entry.key, entry.size, entry.mtime_ns), ())
-                if work.kind == "new" and key and not os.path.lexists(folders[root] / key)
-            ),
-            None,
-        )
+        places = by_facts.get((entry.key, entry.size, entry.mtime_ns), [])
+        empty = (place for place in places if is_gone(Path(roots[place[0]].path, place[1])))
+        before = next(empty, None) if work.kind == "new" else None
         if before is None:
             rest.append(work)
         else:
+            places.remove(before)
             plan.moves.append(Move(work.root, entry, known[before].content, before))
     plan.read[:] = rest
 
@@ -304,34 +284,31 @@ def _name_known_contents(plan: Plan, known: KnownFiles, store: Store) -> None:
     for file in known.values():
         if file.size in wanted and not file.failure:
             by_size[file.size].add(store.contents.hash[file.content].tobytes())
-    plan.read[:] = [
-        replace(work, known=tuple(sorted(by_size[work.entry.size])))
-        if work.entry.size in by_size and work.kind != "retry"
-        else work
-        for work in plan.read
-    ]
+    hashes = {size: tuple(sorted(found)) for size, found in by_size.items()}
+    plan.read[:] = [replace(work, known=hashes.get(work.entry.size, ())) for work in plan.read]
 
 
-def settle_gone(
-    plan: Plan, found_again: Collection[tuple[int, str]], prune: bool
-) -> tuple[list[tuple[int, str]], int]:
+def settle_gone(plan: Plan, found_again: Collection[Place], prune: bool) -> tuple[list[Place], int]:
     """Which of the files that were not seen leave the store, after the run.
 
     Args:
         plan: the plan of this run.
-        found_again: (root, key) of those whose content turned up at another place; they always
-            leave their old place.
-        prune: also remove where more than a tenth of a scope is gone.
+        found_again: those whose content turned up at another place; they have left already.
+        prune: also remove where more than a tenth of a scope's photos is gone.
 
     Returns:
-        (root, key) of files to remove, and how many more are kept because too many are gone.
+        Files to remove, and how many more are kept because too many are gone.
     """
-    remove, kept = [*plan.excluded, *found_again], 0
-    for scope, keys in plan.gone.items():
-        gone = [(scope.root, key) for key in keys if (scope.root, key) not in found_again]
-        if gone and root_state(scope.folder) != "there":
-            plan.away.append(RootAway(str(scope.folder), "went away during the run", len(gone)))
-        elif prune or len(gone) <= GONE_SHARE * plan.held[scope]:
+    remove, kept = [place for place in plan.dropped if place not in found_again], 0
+    for scope, places in plan.gone.items():
+        gone = [place for place in places if place not in found_again]
+        there = plan.there[scope]
+        state = root_state(scope.folder)
+        if state != "there" and (gone or there):
+            why = f"{state} since this run began"
+            plan.away.append(RootAway(str(scope.folder), why, plan.held[scope]))
+        elif prune or len(gone) <= GONE_SHARE * (there + len(gone)):
+            # Not of what was held: a run that goes on after a kill must come to the same end.
             remove.extend(gone)
         else:
             kept += len(gone)

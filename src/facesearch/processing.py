@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facesearch.errors import ModelError, PhotoError
+from facesearch.errors import ModelError, PhotoError, UsageError
 from facesearch.extractors import Extractor, load_extractor
 from facesearch.faces import Detector, load_detector, smallest_findable
 from facesearch.faces.crop import crop_faces, sharpness
-from facesearch.photos import PhotoLimits, hash_file, read_photo
+from facesearch.photos import PhotoLimits, decode_photo, hash_file, read_bytes
 from facesearch.recipes import Recipe
 from facesearch.records import (
     TRANSIENT_REASONS,
@@ -115,17 +115,18 @@ class Pipeline:
                 content = hash_file(task.path)
                 if content in task.known:
                     return PhotoResult(content, None, (), self._no_rows(), known=True), _no_crops()
-            photo = read_photo(task.path, self.limits)
-            content = photo.facts.content_hash
+            file = read_bytes(task.path)
+            content = file.content_hash
+            photo = decode_photo(file, self.limits)
             faces = self.detect(photo)
             if not faces:
                 return PhotoResult(content, photo.facts, (), self._no_rows()), _no_crops()
             crops = self._crops(photo, faces)
         except PhotoError as error:
-            if error.reason not in TRANSIENT_REASONS:
+            if not content and error.reason not in TRANSIENT_REASONS:
                 content = _hash_or_nothing(task.path)
             return self._failed(task.path, content, error.reason, error), _no_crops()
-        except ModelError as error:
+        except (ModelError, UsageError) as error:  # a box outside the photo is the detector's fault
             return self._failed(task.path, content, "model-error", error), _no_crops()
         faces = [
             dataclasses.replace(face, sharpness=sharpness(crop))

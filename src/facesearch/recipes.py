@@ -40,12 +40,18 @@ class DetectorOptions:
 
 @dataclass(frozen=True, slots=True)
 class CropOptions:
-    """How a face is cut out: the box grown by ``margin`` (share of the box's longer side, each
-    side), then resized to the extractor's input size with ``resampling``.
+    """How a face is cut out and brought to the extractor's input size.
+
+    ``name`` is "aligned" (turned and scaled so that the five landmarks lie where they do in an
+    upright face; a box without landmarks is cut as "margin"), "margin" (the box, stretched to a
+    square) or "square" (the square around the box). ``margin`` is what is left around the box, as a
+    share of its longer side, on each side. ``resampling`` is "area" (areas when shrinking, linear
+    when growing), "cubic" (the same with cubic) or "linear". The default is ten pixels on the
+    photos of Labeled Faces in the Wild; ``benchmarks/crops.py`` compares it with others.
     """
 
     name: str = "margin"
-    margin: float = 0.1
+    margin: float = 0.08
     resampling: str = "area"
 
 

@@ -78,8 +78,8 @@ class Face:
 class PhotoFacts:
     """What is known of a photo's content besides its faces.
 
-    ``content_hash`` is the SHA-256 of the file's bytes (32 bytes), ``pixel_hash`` the BLAKE2b of the
-    decoded upright pixels (16 bytes). ``width`` and ``height`` are those of the upright original,
+    ``content_hash`` is the SHA-256 of the file's bytes (32 bytes), ``pixel_hash`` the BLAKE2b of
+    the decoded upright pixels (16 bytes). ``width`` and ``height`` are of the upright original,
     ``scale`` is decoded size over original size (1.0 when decoded whole). ``taken`` is the capture
     time as ISO 8601 without zone, or "" when unknown; ``camera`` is "make model" or "". ``frames``
     counts animation frames or pages; only the first is searched. ``format`` is Pillow's name.
@@ -149,8 +149,8 @@ class Neighbor:
     ``id`` is "<first 16 hex digits of the content hash>-<face number>", stable over re-indexing.
     ``path`` exists as printed; ``also`` lists further paths with the same content. ``face`` counts
     from 1 in reading order. ``distance`` is the Euclidean distance of unit vectors (0..2, lower is
-    closer), ``similarity`` their cosine (-1..1). ``example`` is the path of the query photo that was
-    nearest.
+    closer), ``similarity`` their cosine (-1..1). ``example`` is the path of the query photo that
+    was nearest.
     """
 
     rank: int
@@ -273,10 +273,11 @@ class IndexSummary:
     """The outcome of ``facesearch index``. Counts are photos unless said otherwise.
 
     ``seen`` = ``new`` + ``changed`` + ``unchanged`` + ``moved`` + ``copies`` (known content at a
-    further path), failures counted where their file belongs. ``gone_kept`` counts photos that are gone from
-    disk but kept because more than a tenth went at once. ``not_read`` counts files by extension,
-    ``further_pages`` pages and frames beyond the first. ``small_faces`` is (N, photos): in so many
-    photos faces under N original pixels could not be found. ``device`` is what the networks ran on.
+    further path), failures counted where their file belongs; ``usable`` of them did not fail.
+    ``gone_kept`` counts photos that are gone from disk but kept because more than a tenth went at
+    once. ``not_read`` counts files by extension, ``further_pages`` pages and frames beyond the
+    first. ``small_faces`` is (N, photos): in so many photos faces under N original pixels could not
+    be found. ``device`` is what the networks ran on.
     """
 
     store: str
@@ -288,6 +289,7 @@ class IndexSummary:
     copies: int = 0
     removed: int = 0
     gone_kept: int = 0
+    usable: int = 0
     faces: int = 0
     without_face: int = 0
     failures: tuple[Failure, ...] = ()

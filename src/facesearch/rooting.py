@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 from facesearch.errors import UsageError
 from facesearch.gallery.facts import roots_of
+from facesearch.photos import printable
 from facesearch.store import Root, Store, StoreWriter
 
 
@@ -18,15 +20,17 @@ def move_root(store: Path, old: Path, new: Path, wait: bool = False) -> int:
         StoreBusyError: another process writes the store.
     """
     if not new.exists():
-        raise UsageError(f"{new}: no such folder; plug it in or check the path")
-    held = Store.open(store)
-    number = _number(held, old)
-    if any(Path(root.path) == new for root in held.roots):
-        raise UsageError(f"{new}: is a root already; drop one of them with facesearch roots drop")
-    roots = list(held.roots)
-    roots[number] = dataclasses.replace(Root.at(new, held.folder), id=roots[number].id)
-    _write(held, roots, wait)
-    return list(roots_of(held))[number].photos
+        raise UsageError(f"{printable(new)}: no such folder; plug it in or check the path")
+    with _held_for_writing(store, wait) as writer:
+        held = writer.store
+        number = _number(held, old)
+        if any(Path(root.path) == new for root in held.roots):
+            raise UsageError(
+                f"{printable(new)}: is a root already; drop one with facesearch roots drop"
+            )
+        roots = list(held.roots)
+        roots[number] = dataclasses.replace(Root.at(new, held.folder), id=roots[number].id)
+        return _finish(writer, roots, number)
 
 
 def drop_root(store: Path, folder: Path, wait: bool = False) -> int:
@@ -36,21 +40,28 @@ def drop_root(store: Path, folder: Path, wait: bool = False) -> int:
         UsageError: it is no root.
         StoreBusyError: another process writes the store.
     """
-    held = Store.open(store)
-    number = _number(held, folder)
-    _write(held, [root for index, root in enumerate(held.roots) if index != number], wait)
-    return list(roots_of(held))[number].photos
+    with _held_for_writing(store, wait) as writer:
+        held = writer.store
+        number = _number(held, folder)
+        roots = [root for index, root in enumerate(held.roots) if index != number]
+        return _finish(writer, roots, number)
+
+
+def _held_for_writing(store: Path, wait: bool) -> StoreWriter:
+    """The store with its lock: what its roots are is decided by whoever wrote it last."""
+    return StoreWriter.open(store, Store.open(store).recipe, wait=wait)
 
 
 def _number(held: Store, folder: Path) -> int:
     for number, root in enumerate(held.roots):
-        if folder in (Path(root.path), root.resolve(held.folder)):
+        if folder in (Path(root.path), Path(os.path.abspath(root.resolve(held.folder)))):
             return number
-    known = ", ".join(root.path for root in held.roots) or "none"
-    raise UsageError(f"{folder}: is no root of {held.path}; its roots: {known}")
+    known = ", ".join(printable(root.path) for root in held.roots) or "none"
+    raise UsageError(f"{printable(folder)}: is no root of {held.path}; its roots: {known}")
 
 
-def _write(held: Store, roots: list[Root], wait: bool) -> None:
-    with StoreWriter.open(held.path, held.recipe, wait=wait) as writer:
-        writer.set_roots(roots)
-        writer.finish()
+def _finish(writer: StoreWriter, roots: list[Root], number: int) -> int:
+    photos = list(roots_of(writer.store))[number].photos
+    writer.set_roots(roots)
+    writer.finish()
+    return photos

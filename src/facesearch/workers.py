@@ -11,6 +11,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import queue
 import signal
 import sys
 import threading
@@ -19,6 +20,7 @@ import types
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Generic, Protocol, TypeVar
@@ -31,8 +33,11 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _AHEAD = 2  # batches a worker holds: the one under way and the next, so that it never waits
+_BATCH_PATIENCE = 3  # a batch may take as long as so many of its items
 _FAILED_STARTS = 3
 _DEATHS_IN_A_ROW = 20
+_LEAVE_SECONDS = 0.5  # for workers to leave by themselves
+_KILL_SECONDS = 5.0  # a process that waits for a dead disk cannot be killed, and is left behind
 
 
 class Worker(Protocol[T, R]):
@@ -55,7 +60,10 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class PoolOptions:
-    """How many processes, how long one item may take and a worker may need to start, in seconds."""
+    """How many processes, how long one item may take and a worker may need to start, in seconds.
+
+    A batch that takes too long is tried again item by item.
+    """
 
     jobs: int
     item_timeout: float = 120.0
@@ -69,6 +77,7 @@ class _Process(Generic[T]):
     ready: bool = False
     since: float = field(default_factory=time.monotonic)
     batches: deque[list[T]] = field(default_factory=deque)
+    last_words: str = ""
 
 
 class WorkerPool(Generic[T, R]):
@@ -111,35 +120,43 @@ class WorkerPool(Generic[T, R]):
         """Ends all workers; what they were doing is dropped."""
         for worker in self._processes:
             worker.pipe.close()
+        until = time.monotonic() + _LEAVE_SECONDS
         for worker in self._processes:
-            worker.process.join(0.2)
+            worker.process.join(max(0.0, until - time.monotonic()))
             _end(worker.process)
         self._processes.clear()
 
     def _feed(self, source: Iterator[list[T]], exhausted: bool) -> bool:
-        while True:
-            worker = self._idlest()
-            if worker is None:
-                return exhausted
+        """Hands out batches while a worker has room for one; whether ``source`` is exhausted."""
+        while self._has_room():
             batch = self._again.popleft() if self._again else None
             if batch is None and not exhausted:
                 batch = next(source, None)
                 exhausted = batch is None
             if batch is None:
-                return exhausted
-            if not worker.batches and worker.ready:
-                worker.since = time.monotonic()
-            worker.batches.append(batch)
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                # A dead worker shows itself at the next wait, with its batches still on the books.
-                worker.pipe.send(batch)
+                break
+            self._give(self._idlest(), batch)
+        return exhausted
 
-    def _idlest(self) -> _Process[T] | None:
-        free = [worker for worker in self._processes if len(worker.batches) < _AHEAD]
-        best = min(free, key=lambda worker: len(worker.batches), default=None)
-        if (best is None or best.batches) and len(self._processes) < self._options.jobs:
-            best = self._start()
+    def _has_room(self) -> bool:
+        return len(self._processes) < self._options.jobs or any(
+            len(worker.batches) < _AHEAD for worker in self._processes
+        )
+
+    def _idlest(self) -> _Process[T]:
+        """The worker with the least to do; a new one while all are busy and more may run."""
+        best = min(self._processes, key=lambda worker: len(worker.batches), default=None)
+        if best is None or (best.batches and len(self._processes) < self._options.jobs):
+            return self._start()
         return best
+
+    def _give(self, worker: _Process[T], batch: list[T]) -> None:
+        if not worker.batches and worker.ready:
+            worker.since = time.monotonic()
+        worker.batches.append(batch)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            # A dead worker shows itself at the next wait, with its batches still on the books.
+            worker.pipe.send(batch)
 
     def _start(self) -> _Process[T]:
         context = multiprocessing.get_context("spawn")
@@ -147,7 +164,7 @@ class WorkerPool(Generic[T, R]):
         process = context.Process(
             target=_serve, args=(theirs, self._factory), name="facesearch-worker", daemon=True
         )
-        with _main_not_imported():
+        with _main_not_imported(), _interrupt_held_back():
             process.start()
         theirs.close()
         worker: _Process[T] = _Process(process, ours)
@@ -166,7 +183,9 @@ class WorkerPool(Generic[T, R]):
             yield from self._replace(worker, "worker-died")
             return
         worker.since = time.monotonic()
-        if kind == "ready":
+        if kind == "broke":
+            worker.last_words = value
+        elif kind == "ready":
             worker.ready = True
             self.description = value
         elif kind == "error":
@@ -182,10 +201,12 @@ class WorkerPool(Generic[T, R]):
             if not worker.ready:
                 limit = self._options.start_timeout
             elif worker.batches:
-                limit = self._options.item_timeout * len(worker.batches[0])
+                patience = min(len(worker.batches[0]), _BATCH_PATIENCE)
+                limit = self._options.item_timeout * patience
             else:
                 continue
-            if now - worker.since > limit:
+            # What is in the pipe came in time, however long the caller kept it waiting.
+            if now - worker.since > limit and not worker.pipe.poll():
                 overdue.append(worker)
         return overdue
 
@@ -193,21 +214,21 @@ class WorkerPool(Generic[T, R]):
         self._processes.remove(worker)
         worker.pipe.close()
         _end(worker.process)
-        code = worker.process.exitcode
-        log.warning("worker %s ended (%s, exit code %s)", worker.process.pid, reason, code)
+        how = worker.last_words or _ending(worker.process.exitcode)
+        log.warning("worker %s ended (%s, %s)", worker.process.pid, reason, how)
         if not worker.ready:
             self._failed_starts += 1
             self._again.extendleft(reversed(worker.batches))
             if self._failed_starts >= _FAILED_STARTS:
                 raise ModelError(
-                    f"the worker processes end while they start (exit code {code}); "
+                    f"the worker processes end while they start ({how}); "
                     "try fewer with --jobs 1, or see --debug"
                 )
             return
         self._deaths += 1
         if self._deaths >= _DEATHS_IN_A_ROW:
             raise ModelError(
-                f"{self._deaths} worker processes in a row died (exit code {code}), "
+                f"{self._deaths} worker processes in a row died ({how}), "
                 "perhaps for want of memory; try --jobs 1"
             )
         if not worker.batches:
@@ -217,21 +238,29 @@ class WorkerPool(Generic[T, R]):
         if len(guilty) > 1:
             self._again.extendleft([item] for item in reversed(guilty))
             return
-        yield guilty[0], Lost(reason, _explain(reason, code, self._options.item_timeout))
+        if reason == "timeout":
+            how = f"gave no result within {self._options.item_timeout:g} seconds"
+        else:
+            how = f"the process that read it died: {how}"
+        yield guilty[0], Lost(reason, how)
 
 
-def _explain(reason: str, code: int | None, limit: float) -> str:
-    if reason == "timeout":
-        return f"gave no result within {limit:.0f} seconds"
-    if code is not None and code < 0:
-        return f"the process that read it was ended by {signal.Signals(-code).name}"
-    return f"the process that read it ended (exit code {code})"
+def _ending(code: int | None) -> str:
+    """How a process ended, for people."""
+    if code is None:
+        return "it does not end"
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"ended by {signal.Signals(-code).name}"
+    except ValueError:  # real-time signals have no name
+        return f"ended by signal {-code}"
 
 
 def _end(process: SpawnProcess) -> None:
     if process.is_alive():
         process.kill()
-    process.join()
+    process.join(_KILL_SECONDS)
 
 
 @contextlib.contextmanager
@@ -251,20 +280,55 @@ def _main_not_imported() -> Iterator[None]:
 _MAIN_LOCK = threading.Lock()
 
 
+@contextlib.contextmanager
+def _interrupt_held_back() -> Iterator[None]:
+    """Ctrl-C goes to all processes of a terminal. One that is started in here inherits that it is
+    held back, and so cannot die of it before it has come to ignoring it.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # starting it would let Ctrl-C through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(pipe: Connection, factory: Callable[[], Worker[Any, Any]]) -> None:
     """The life of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     threading.Thread(target=_leave_with_parent, daemon=True).start()
+    batches: queue.SimpleQueue[list[Any] | None] = queue.SimpleQueue()
+    threading.Thread(target=_take_in, args=(pipe, batches), daemon=True).start()
+    ready = False
     try:
         worker = factory()
         pipe.send(("ready", worker.describe()))
-        while True:
-            pipe.send(("results", worker.process(pipe.recv())))
-    except FacesearchError as error:
-        with contextlib.suppress(OSError):
-            pipe.send(("error", error))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
+        ready = True
+        while (batch := batches.get()) is not None:
+            pipe.send(("results", worker.process(batch)))
+    except (BrokenPipeError, ConnectionResetError):
         return
+    except Exception as error:
+        log.debug("a worker ends", exc_info=True)
+        told: tuple[str, object] = "broke", f"{type(error).__name__}: {error}"
+        if isinstance(error, FacesearchError) and not ready:
+            told = "error", error
+        with contextlib.suppress(OSError):
+            pipe.send(told)
+        sys.exit(1)
+
+
+def _take_in(pipe: Connection, batches: queue.SimpleQueue[list[Any] | None]) -> None:
+    """Empties the pipe at once: were it full, parent and worker could wait for each other."""
+    while True:
+        try:
+            batches.put(pipe.recv())
+        except (EOFError, OSError):
+            batches.put(None)
+            return
 
 
 def _leave_with_parent() -> None:

@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -26,7 +24,9 @@ def _face(box: Box, landmarks: tuple[tuple[float, float], ...] = LANDMARKS) -> F
 
 
 def test_the_margin_is_a_share_of_the_longer_side_on_each_side() -> None:
-    crop = crop_faces(_ramps(), [_face(Box(30, 40, 20, 40))], CropOptions(margin=0.25), 60)[0]
+    crop = crop_faces(
+        _ramps(), [_face(Box(30, 40, 20, 40))], CropOptions(name="margin", margin=0.25), 60
+    )[0]
 
     # 10 pixels each way: x 20..60, y 30..90, stretched to 60 pixels.
     assert (crop[0, 0, 0], crop[0, -1, 0]) == (20, 59)
@@ -42,7 +42,9 @@ def test_the_square_keeps_proportions() -> None:
 
 
 def test_a_crop_ends_where_the_photo_ends() -> None:
-    crop = crop_faces(_ramps(), [_face(Box(0, 80, 50, 39))], CropOptions(margin=0.1), 55)[0]
+    crop = crop_faces(
+        _ramps(), [_face(Box(0, 80, 50, 39))], CropOptions(name="margin", margin=0.1), 55
+    )[0]
 
     assert crop[0, 0, 0] == 0
     assert crop[-1, 0, 1] == 119
@@ -73,7 +75,7 @@ def test_no_faces_no_crops() -> None:
 @pytest.mark.parametrize("box", [Box(-80, 10, 40, 40), Box(10, 300, 40, 40)])
 def test_a_box_outside_the_photo_is_refused(box: Box) -> None:
     with pytest.raises(UsageError, match="outside the photo"):
-        crop_faces(_ramps(), [_face(box)], CropOptions(margin=0.1), 32)
+        crop_faces(_ramps(), [_face(box)], CropOptions(name="margin", margin=0.1), 32)
 
 
 def test_unknown_ways_are_refused_with_the_known_ones() -> None:
@@ -88,7 +90,9 @@ def test_shrinking_averages_over_areas() -> None:
     checks = np.zeros((320, 320, 3), np.uint8)
     checks[::2, ::2] = checks[1::2, 1::2] = 255
 
-    crop = crop_faces(checks, [_face(Box(0, 0, 320, 320))], CropOptions(margin=0.0), 40)[0]
+    crop = crop_faces(
+        checks, [_face(Box(0, 0, 320, 320))], CropOptions(name="margin", margin=0.0), 40
+    )[0]
 
     assert set(np.unique(crop)) <= {127, 128}
 
@@ -97,7 +101,9 @@ def test_a_tall_box_shrinks_in_one_direction_and_grows_in_the_other() -> None:
     lines = np.zeros((400, 20, 3), np.uint8)
     lines[::2] = 255
 
-    crop = crop_faces(lines, [_face(Box(0, 0, 20, 400))], CropOptions(margin=0.0), 40)[0]
+    crop = crop_faces(
+        lines, [_face(Box(0, 0, 20, 400))], CropOptions(name="margin", margin=0.0), 40
+    )[0]
 
     assert set(np.unique(crop)) <= {127, 128}
 
@@ -121,13 +127,37 @@ def test_alignment_brings_landmarks_to_their_places(degrees: float, scale: float
         assert crop[round(y * 159), round(x * 159), 0] > 150
 
 
-def test_a_face_without_landmarks_is_cut_with_a_margin_instead() -> None:
-    drawn = _face(Box(30, 40, 20, 40), ())
-    same_point = dataclasses.replace(drawn, landmarks=((5.0, 5.0),) * 5)
-    plain = crop_faces(_ramps(), [drawn], CropOptions("margin", 0.1), 32)
+@pytest.mark.parametrize("resampling", RESAMPLINGS)
+def test_a_larger_photo_of_the_same_gives_the_same_aligned_crop(resampling: str) -> None:
+    import cv2
 
-    for face in (drawn, same_point):
-        assert (crop_faces(_ramps(), [face], CropOptions("aligned", 0.1), 32) == plain).all()
+    rough = np.random.default_rng(9).integers(0, 256, (30, 30, 3), np.uint8)
+    pixels = cv2.resize(rough, (300, 300), interpolation=cv2.INTER_CUBIC)
+    points = (TEMPLATE - [0.5, 0.5]) * 150 @ [[0.94, 0.34], [-0.34, 0.94]] + [160, 140]
+    face = _face(Box(100, 100, 90, 120), tuple((x, y) for x, y in points))
+    large = cv2.resize(pixels, None, fx=5, fy=5, interpolation=cv2.INTER_CUBIC)
+    landmarks = tuple((5 * x + 2, 5 * y + 2) for x, y in points)
+    options = CropOptions("aligned", 0.05, resampling)
+
+    small_crop = crop_faces(pixels, [face], options, 160)[0].astype(int)
+    large_crop = crop_faces(large, [_face(face.box, landmarks)], options, 160)[0]
+
+    assert np.abs(small_crop - large_crop).mean() < 1.5
+
+
+@pytest.mark.parametrize(
+    "landmarks",
+    [
+        ((900.0, 50.0), (920.0, 50.0), (910.0, 62.0), (902.0, 73.0), (918.0, 73.0)),
+        ((50.0, 60.0),) * 5,
+        (),
+    ],
+)
+def test_landmarks_of_no_use_leave_the_box(landmarks: tuple[tuple[float, float], ...]) -> None:
+    face = _face(Box(30, 40, 20, 40), landmarks)
+    plain = crop_faces(_ramps(), [face], CropOptions("margin", 0.1), 32)
+
+    assert (crop_faces(_ramps(), [face], CropOptions("aligned", 0.1), 32) == plain).all()
 
 
 def test_a_photo_is_not_changed() -> None:

@@ -17,6 +17,7 @@ from facesearch.store import Root, Store, rebuild_path
 FIRST = [f"{number:02}" for number in range(8)]
 SECOND = [*FIRST[2:], "new 1", "new 2", "new 3"]
 CALLS = ("replace", "fsync", "link", "unlink", "open", "mkdir", "rmdir")
+NEED_ROOM = ("replace", "fsync", "link", "open", "mkdir")
 
 
 class Stopped(BaseException):
@@ -24,19 +25,24 @@ class Stopped(BaseException):
 
 
 class Stopper:
-    """Lets so many calls to the operating system pass, then refuses all."""
+    """Lets so many calls to the operating system pass, then refuses all.
 
-    def __init__(self, monkeypatch, allowed: int, error: BaseException | None = None) -> None:
+    With an error, only those that need room on the disk.
+    """
+
+    def __init__(self, monkeypatch, allowed: int, error: OSError | None = None) -> None:
         self.left = allowed
         self.error = error
-        for name in CALLS:
+        for name in CALLS if error is None else NEED_ROOM:
             monkeypatch.setattr(os, name, self.wrapped(getattr(os, name)))
 
     def wrapped(self, function):
         def call(*args, **kwargs):
-            if self.left <= 0:
-                raise self.error or Stopped
-            self.left -= 1
+            reads = function.__name__ == "open" and not args[1] & os.O_CREAT
+            if self.error is None or not reads:
+                if self.left <= 0:
+                    raise self.error or Stopped
+                self.left -= 1
             return function(*args, **kwargs)
 
         return call
@@ -117,11 +123,7 @@ def test_a_full_disk_at_every_step(photos, tmp_path, monkeypatch, code):
             photos.fill(writer, ["new"])
             with monkeypatch.context() as patch:
                 full = OSError(code, os.strerror(code))
-                stopper = Stopper(patch, steps, full)
-                # Removing and reading go on on a full disk.
-                for name in ("unlink", "rmdir"):
-                    patch.setattr(os, name, getattr(os, name).__closure__[0].cell_contents)
-                assert stopper.left == steps
+                Stopper(patch, steps, full)
                 try:
                     writer.finish()
                     done = True
@@ -139,22 +141,23 @@ def test_a_full_disk_at_every_step(photos, tmp_path, monkeypatch, code):
     assert steps > 5
 
 
-def test_a_full_disk_while_writing(photos, tmp_path, monkeypatch):
+def test_a_disk_that_fills_up_while_a_file_is_written(photos, tmp_path):
+    resource = pytest.importorskip("resource")
     path = tmp_path / "s.npz"
     photos.build(path, FIRST)
     before = path.read_bytes()
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with photos.open(path) as writer:
         photos.fill(writer, ["new"])
-        with monkeypatch.context() as patch:
-            patch.setattr("facesearch.store.layout.write_archive", full)
-            with pytest.raises(StoreError, match=r"disk is full; free some space"):
-                writer.commit((1, 1))
-        assert path.read_bytes() == before
-        assert not list(tmp_path.rglob("*.tmp"))
+        for size in (0, 1, 100, 2000, 4096, 6000):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+            try:
+                with pytest.raises(StoreError, match=r"disk is full; free some space"):
+                    writer.commit((1, 1))
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            assert path.read_bytes() == before
+            assert not list(tmp_path.rglob("*.tmp"))
         writer.commit((1, 1))
     assert len(Store.open(path).files) == len(FIRST) + 1
 
@@ -171,6 +174,17 @@ def test_a_folder_that_cannot_be_written(photos, tmp_path, monkeypatch, code):
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(StoreError, match=r"s\.npz: cannot be written .*; make its folder"):
         photos.open(tmp_path / "s.npz")
+
+
+def test_a_lock_that_cannot_be_described_is_not_kept(photos, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(StoreError, match="disk is full"):
+            photos.open(tmp_path / "s.npz")
+    photos.open(tmp_path / "s.npz").close()
 
 
 HOLD = """

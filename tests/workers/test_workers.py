@@ -84,6 +84,7 @@ def test_one_pool_runs_again_and_again() -> None:
         (Squares(exits=(13,)), "the process that read it died: exit code 7"),
         (Squares(segfaults=(13,)), "the process that read it died: ended by SIGSEGV"),
         (Squares(raises=(13,)), "the process that read it died: MemoryError: no room"),
+        (Squares(refuses=(13,)), "the process that read it died: DeviceError: no such device here"),
     ],
 )
 def test_an_item_that_kills_its_worker_is_lost_and_no_other(
@@ -113,11 +114,6 @@ def test_a_result_that_the_caller_kept_waiting_is_not_late() -> None:
     assert sorted(found) == [(number, number * number) for number in range(6)]
 
 
-def test_an_error_of_the_program_in_a_worker_is_raised_as_itself() -> None:
-    with pytest.raises(DeviceError, match=r"^no such device here$"):
-        run(Squares(refuses=(3,)), [[1], [2], [3]])
-
-
 def test_a_worker_that_cannot_be_set_up_says_why(tmp_path: Path) -> None:
     with pytest.raises(DeviceError, match=r"^--device gpu: there is none here$"):
         run(FailsToStart("error", str(tmp_path / "log")), [[1]])
@@ -137,7 +133,7 @@ def test_three_starts_that_fail_are_enough(tmp_path: Path, how: str, told: str) 
 
 def test_a_start_that_takes_too_long_counts_as_failed(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="while they start"):
-        run(FailsToStart("slow", str(tmp_path / "log")), [[1]], jobs=1, start_timeout=1.5)
+        run(FailsToStart("slow", str(tmp_path / "log")), [[1]], jobs=1, start_timeout=0.5)
 
 
 def test_a_failed_start_costs_nothing(tmp_path: Path) -> None:
@@ -150,10 +146,10 @@ def test_twenty_deaths_in_a_row_end_the_run() -> None:
     lost = []
     with (
         WorkerPool(Squares(exits=tuple(range(40))), PoolOptions(2)) as pool,
-        pytest.raises(ModelError, match="20 worker processes in a row died.*--jobs 1"),
+        pytest.raises(ModelError, match=r"20 worker processes in a row died.*--jobs 1"),
     ):
         lost.extend(pool.run([[number] for number in range(40)]))
-    assert not lost  # extend gives nothing where its source raises
+    assert len(lost) == 19
 
 
 def test_nineteen_deaths_in_a_row_do_not() -> None:
@@ -224,7 +220,9 @@ def test_a_main_script_without_a_guard_is_not_run_again(tmp_path: Path) -> None:
         print(sys.modules["__main__"].__file__)
         """,
     )
-    done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, path], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.stdout == f"begins\n[(1, 1), (2, 4), (3, 9)]\n{path}\n"
     assert done.stderr == ""
 

@@ -89,16 +89,17 @@ def index(
     from facesearch import indexing
     from facesearch.cli.progress import ProgressBar
     from facesearch.index_options import IndexOptions
+    from facesearch.predicting import predict
     from facesearch.report import render_index_summary, render_prediction
 
     target = choose_store(store)
     options = IndexOptions(**settings)
     with ProgressBar() as bar:
         hooks = indexing.IndexHooks(on_progress=bar.show, on_message=bar.say)
+        say_store(target)
         if dry_run:
-            prediction = indexing.predict(paths, target, options, hooks)
+            prediction = predict(paths, target, options, hooks)
         else:
-            say_store(target)
             summary = indexing.index(paths, target, options, hooks)
     if dry_run:
         click.echo(render_prediction(prediction, as_json), nl=False)
@@ -111,8 +112,7 @@ def index(
 
 
 def _exit_code(summary: IndexSummary, strict: bool) -> int:
-    nothing = summary.seen == 0 or summary.failed >= summary.seen
-    return EXIT_FAILED if nothing or (strict and summary.failed) else 0
+    return EXIT_FAILED if not summary.usable or (strict and summary.failed) else 0
 
 
 def _write_log(path: Path, text: bytes) -> None:

@@ -113,8 +113,6 @@ def _fail(error: BaseException, debug: bool) -> int:
         traceback.print_exception(error)
     message, code = _message(error)
     say(f"facesearch: {message}")
-    if isinstance(error, OSError):
-        _drop_output()
     return code
 
 

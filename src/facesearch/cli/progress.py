@@ -37,7 +37,7 @@ class ProgressBar:
         if self._bar is None:
             click.echo(text, err=True)
         else:
-            self._bar.write(text)
+            self._bar.write(text, file=sys.stderr)
 
     def show(self, state: RunState) -> None:
         """Moves the bar to ``state``."""
@@ -53,5 +53,5 @@ class ProgressBar:
                 mininterval=seldom,
                 maxinterval=seldom,
             )
-        self._bar.update(state.done - self._bar.n)
         self._bar.set_postfix(faces=state.faces, failed=state.failed, refresh=False)
+        self._bar.update(state.done - self._bar.n)

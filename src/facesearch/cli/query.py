@@ -235,15 +235,16 @@ def _embedder(held: Store, min_score: float | None, device: str, offline: bool) 
 
 
 def _tell(report: QueryReport, format_: Format) -> None:
-    """What the format has no place for goes to standard error."""
+    """What the format has no place for goes to standard error, and what failed in any case."""
     if format_ == "table":
         return
+    bare = format_ in ("csv", "paths", "paths0")
     for result in report.results:
         if result.error is not None:
             say(f"facesearch: {result.error.message}")
-        for note in result.notes:
+        for note in result.notes if bare else ():
             say(note)
-    if format_ in ("csv", "paths", "paths0"):
+    if bare:
         from facesearch.report import coverage_line
 
         say(coverage_line(report.coverage))

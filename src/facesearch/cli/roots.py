@@ -11,18 +11,24 @@ import click
 from facesearch.cli.stores import existing_store, remember, say_store, store_option
 
 
-@click.group(invoke_without_command=True)
-@click.pass_context
-def roots(context: click.Context) -> None:
+class _ListFirst(click.Group):
+    """Takes options without a command for those of ``list``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_ListFirst)
+def roots() -> None:
     """List the folders of a store, move one that lies elsewhere now, or drop one."""
-    if context.invoked_subcommand is None:
-        context.invoke(list_command)
 
 
 @roots.command("list")
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def list_command(store: Path | None = None, as_json: bool = False) -> None:
+def list_command(store: Path | None, as_json: bool) -> None:
     """List the folders, whether they are there, and how many photos each has."""
     from dataclasses import asdict
 

@@ -85,21 +85,46 @@ def _cut_aligned(pixels: Pixels, face: Face, options: CropOptions, size: int) ->
     landmarks = np.array(face.landmarks, np.float64)
     share = (1 + 2 * TEMPLATE_MARGIN) / (1 + 2 * options.margin)
     targets = (0.5 + (TEMPLATE - 0.5) * share) * size
-    matrix = _similarity(landmarks, targets) if len(landmarks) == 5 else None
-    if matrix is None:  # a box drawn by hand has no landmarks
+    matrix = _similarity(landmarks, targets) if _usable(landmarks, pixels) else None
+    if matrix is None:
         return _cut_margin(pixels, face, options, size)
-    source = pixels
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    source = pixels
     if scale < 1:  # a warp looks at four pixels only, so shrink first
-        height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
-        source = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-        matrix[:, :2] @= np.diag([pixels.shape[1] / width, pixels.shape[0] / height])
+        source, matrix = _shrunk(pixels, matrix, scale, size)
     matrix[0] = matrix[0] * STRETCH + [0, 0, (1 - STRETCH) * size / 2]
     method = cv2.INTER_CUBIC if options.resampling == "cubic" else cv2.INTER_LINEAR
     warped = cv2.warpAffine(
         source, matrix, (size, size), flags=method, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(warped, np.uint8)
+
+
+def _usable(landmarks: NDArray[np.float64], pixels: Pixels) -> bool:
+    """Whether there are landmarks (a box drawn by hand has none) and they lie about the photo."""
+    if len(landmarks) != 5:
+        return False
+    middle = landmarks.mean(axis=0)
+    return bool((middle >= 0).all() and (middle <= pixels.shape[1::-1]).all())
+
+
+def _shrunk(
+    pixels: Pixels, matrix: NDArray[np.float64], scale: float, size: int
+) -> tuple[Pixels, NDArray[np.float64]]:
+    """The crop's surroundings made smaller by ``scale``, and the matrix that goes with them."""
+    import cv2
+
+    middle = np.linalg.solve(matrix[:, :2], size / 2 - matrix[:, 2])
+    reach = size / scale  # past the crop's corners, however it is turned
+    x1, x2 = _span(middle[0] - reach, middle[0] + reach, pixels.shape[1])
+    y1, y2 = _span(middle[1] - reach, middle[1] + reach, pixels.shape[0])
+    width, height = max(1, round((x2 - x1) * scale)), max(1, round((y2 - y1) * scale))
+    small = cv2.resize(pixels[y1:y2, x1:x2], (width, height), interpolation=cv2.INTER_AREA)
+    # Pixel centres, not corners, keep their places when an image shrinks.
+    back = np.diag([(x2 - x1) / width, (y2 - y1) / height])
+    start = np.array([x1, y1]) + (np.diag(back) - 1) / 2
+    moved = np.column_stack([matrix[:, :2] @ back, matrix[:, :2] @ start + matrix[:, 2]])
+    return small, moved
 
 
 def _similarity(
@@ -110,9 +135,9 @@ def _similarity(
     target = targets @ np.array([1, 1j])
     centred = source - source.mean()
     spread = np.vdot(centred, centred).real
-    if spread == 0:
+    turn = np.vdot(centred, target) / spread if spread else 0
+    if abs(turn) < 1e-6:  # no face looks like this
         return None
-    turn = np.vdot(centred, target) / spread
     move = target.mean() - turn * source.mean()
     return np.array([[turn.real, -turn.imag, move.real], [turn.imag, turn.real, move.imag]])
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from facesearch.faces import smallest_findable
+from facesearch.photos import printable
 from facesearch.records import Coverage, Failure
 from facesearch.sources import root_state
 from facesearch.store import Store
@@ -61,7 +62,8 @@ def failures_of(store: Store) -> Iterator[Failure]:
             reason, message = found
             folder = store.roots[int(store.files.root[row])].resolve(home)
             key = store.files.path(int(row))
-            yield Failure(str(folder / key) if key else str(folder), reason, message)
+            path = str(folder / key) if key else str(folder)
+            yield Failure(path, reason, f"{printable(path)}: {message}")
 
 
 def further_pages(store: Store) -> int:

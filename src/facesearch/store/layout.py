@@ -43,7 +43,7 @@ class Layout:
             return write_archive(file, _after(segment_meta(counts), members))
 
         digest = write_temporary(temporary, write)
-        name = f"{digest[:_NAME_DIGITS]}.npz"
+        name = _name(digest)
         put_in_place(temporary, self.parts / name)
         rows = (counts.files, counts.contents, counts.faces)
         entry = SegmentEntry(name, *rows, digest, settled)
@@ -67,12 +67,19 @@ class Layout:
         entries, segments = list(store.head.segments), list(store.segments)
         if store.head.inline:
             digest = segments[0].archive.digest
-            name = f"{digest[:_NAME_DIGITS]}.npz"
-            self._make_parts()
-            link_or_copy(self.head, self.parts / name)
-            entries[0] = replace(entries[0], name=name, sha256=digest)
-            segments[0] = open_segment(self.parts / name, segments[0].counts, digest)
+            entries[0] = replace(entries[0], name=_name(digest), sha256=digest)
+            segments[0] = self._moved(segments[0], self.parts / entries[0].name)
         return entries, segments
+
+    def _moved(self, segment: Segment, path: Path) -> Segment:
+        digest = segment.archive.digest
+        try:
+            # A commit that failed after its last step has moved it already.
+            return open_segment(path, segment.counts, digest)
+        except StoreError:
+            self._make_parts()
+            link_or_copy(self.head, path)
+            return open_segment(path, segment.counts, digest)
 
     def take_over(self, other: Layout, head: Head) -> None:
         """Put another store, of this head, in this one's place; the other is gone then."""
@@ -115,6 +122,10 @@ class Layout:
         if not self.parts.is_dir():
             self.parts.mkdir(0o700)
             sync_folder(self.parts.parent)
+
+
+def _name(digest: str) -> str:
+    return f"{digest[:_NAME_DIGITS]}.npz"
 
 
 def _after(first: Member, rest: Iterable[Member]) -> Iterable[Member]:

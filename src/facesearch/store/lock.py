@@ -29,7 +29,7 @@ class StoreLock:
         self._lock = FileLock(
             location.with_name(location.name + ".lock"), timeout=0, mode=0o600, thread_local=False
         )
-        self._owner = location.with_name(location.name + ".lock.owner")
+        self._owner = _owner_file(location)
 
     def acquire(self, wait: bool) -> None:
         """Take the lock.
@@ -49,7 +49,11 @@ class StoreLock:
                     )
                 time.sleep(_POLL_SECONDS)
             facts = {"pid": os.getpid(), "host": platform.node(), "since": int(time.time())}
-            self._owner.write_text(json.dumps(facts), encoding="ascii")
+            try:
+                self._owner.write_text(json.dumps(facts), encoding="ascii")
+            except OSError:
+                self._lock.release()
+                raise
 
     def release(self) -> None:
         """Give the lock back; nothing happens when it is not held."""
@@ -66,12 +70,29 @@ class StoreLock:
         return True
 
     def _holder(self) -> str:
-        try:
-            facts = json.loads(self._owner.read_text(encoding="ascii"))
-            pid, host = int(facts["pid"]), str(facts["host"])
-            since = time.localtime(int(facts["since"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        facts = _read_owner(self._location)
+        if facts is None:
             return "another process"
+        pid, host, since = facts[0], facts[1], time.localtime(facts[2])
         today = since[:3] == time.localtime()[:3]
         when = time.strftime("%H:%M" if today else "%Y-%m-%d %H:%M", since)
         return f"process {pid} on {host} since {when}"
+
+
+def owner_of(location: Path) -> int | None:
+    """The process that writes the store, or has died while it did; None where none does."""
+    facts = _read_owner(location)
+    return facts and facts[0]
+
+
+def _owner_file(location: Path) -> Path:
+    return location.with_name(location.name + ".lock.owner")
+
+
+def _read_owner(location: Path) -> tuple[int, str, int] | None:
+    """(process, host, since) of the writer, as it says itself."""
+    try:
+        facts = json.loads(_owner_file(location).read_text(encoding="ascii"))
+        return int(facts["pid"]), str(facts["host"]), int(facts["since"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from facesearch.records import Progress
 from facesearch.store import schema
 from facesearch.store.archive import META, Archive, damaged, peek_meta
 from facesearch.store.head import Head, Root, decode
+from facesearch.store.lock import owner_of
 from facesearch.store.segments import Segment, open_segment
 from facesearch.store.tables import ContentTable, EmbeddingRows, FaceTable, FileRows, FileTable
 
@@ -100,7 +102,13 @@ class Store:
     @property
     def progress(self) -> Progress | None:
         """The run that has not ended, if there is one; looked up anew each time."""
-        return self.head.run.progress() if self.head.run else None
+        run = self.head.run
+        if run is None:
+            return None
+        progress = run.progress()
+        # Where the run was stopped, the process that worked on it may live on.
+        running = progress.running and owner_of(real_location(self.path)) == run.pid
+        return replace(progress, running=running)
 
     @property
     def folder(self) -> Path:
@@ -290,6 +298,8 @@ def _require_safe_paths(path: Path, rows: FileRows) -> None:
     filled = rows.stops > rows.starts
     absolute = np.any(rows.blob[rows.starts[filled]] == ord("/"))
     suspicious = bool(absolute or np.any(rows.blob == 0))
+    if os.name == "nt":
+        suspicious |= bool(np.isin(rows.blob, (ord(":"), ord("\\"))).any())
     if not suspicious and b".." in rows.blob.tobytes():
         suspicious = any(b".." in rows.key(row).split(b"/") for row in range(len(rows)))
     if suspicious:
