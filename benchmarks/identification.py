@@ -24,7 +24,6 @@ from facesearch.gallery.npz import NpzGallery
 from facesearch.store import Store
 
 
-
 MATES = 5
 
 

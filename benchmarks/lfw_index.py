@@ -22,7 +22,9 @@ import psutil
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--lfw", type=Path, default=os.environ.get("FACESEARCH_LFW", "../shared/lfw"))
+    parser.add_argument(
+        "--lfw", type=Path, default=os.environ.get("FACESEARCH_LFW", "../shared/lfw")
+    )
     parser.add_argument("--photos", type=int, help="only the first so many")
     parser.add_argument("--store", type=Path, help="keep the store here")
     parser.add_argument("--jobs", type=int)

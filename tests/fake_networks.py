@@ -31,15 +31,18 @@ class FakeNetworks:
 
     ``log``: a file to which the path of every photo that is embedded is added. ``switch``: while
     this file exists, photos with the word "flaky" give a passing error. ``seconds`` are spent on
-    each photo.
+    each photo. ``refuses``: it cannot be set up.
     """
 
     spec: ProcessSpec
     log: str = ""
     switch: str = ""
     seconds: float = 0.0
+    refuses: bool = False
 
     def __call__(self) -> FakeNetworks:
+        if self.refuses:
+            raise DeviceError("--device gpu: there is none here; leave the option out")
         return self
 
     def describe(self) -> str:
@@ -90,8 +93,6 @@ class FakeNetworks:
             os._exit(9)
         if b"hanging" in words:
             time.sleep(600)
-        if b"refused" in words:
-            raise DeviceError("--device gpu: there is none here; leave the option out")
 
     def _failed(
         self, task: PhotoTask, content: bytes, reason: str, error: Exception

@@ -81,9 +81,7 @@ class Library:
         """Runs the index job on all known roots."""
         return self.run((), None, **options)
 
-    def run(
-        self, paths: Sequence[Path], store: Path | None = None, **options: Any
-    ) -> IndexSummary:
+    def run(self, paths: Sequence[Path], store: Path | None = None, **options: Any) -> IndexSummary:
         with self.pool():
             asked = IndexOptions(**{"jobs": 2, **options})
             return index(list(paths), store or self.path, asked, self.index_hooks())

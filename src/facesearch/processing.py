@@ -102,10 +102,19 @@ class Pipeline:
         return [scaled(face, 1 / facts.scale) for face in found]
 
     def embed(self, photo: Photo, faces: Sequence[Face]) -> Embeddings:
-        """(len(faces), dim) unit rows for faces given in upright original pixels."""
+        """(len(faces), dim) unit rows for faces given in upright original pixels.
+
+        A face without landmarks, as a drawn box is, gets those that the detector sees in it.
+        """
         if not faces:
             return self._no_rows()
-        return self._extractor.embed(self._crops(photo, faces))
+        marked = [face if face.landmarks else self._marked(photo, face) for face in faces]
+        return self._extractor.embed(self._crops(photo, marked))
+
+    def _marked(self, photo: Photo, face: Face) -> Face:
+        scale = photo.facts.scale
+        points = self._detector.landmarks(photo.pixels, scaled(face, scale).box)
+        return dataclasses.replace(face, landmarks=tuple((x / scale, y / scale) for x, y in points))
 
     def _find(self, task: PhotoTask) -> tuple[PhotoResult, Pixels]:
         """The result so far, without embeddings, and the (n, size, size, 3) crops."""

@@ -46,12 +46,12 @@ class CropOptions:
     upright face; a box without landmarks is cut as "margin"), "margin" (the box, stretched to a
     square) or "square" (the square around the box). ``margin`` is what is left around the box, as a
     share of its longer side, on each side. ``resampling`` is "area" (areas when shrinking, linear
-    when growing), "cubic" (the same with cubic) or "linear". The default is ten pixels on the
-    photos of Labeled Faces in the Wild; ``benchmarks/crops.py`` compares it with others.
+    when growing), "cubic" (the same with cubic) or "linear". ``benchmarks/crops.py`` compares the
+    default with others.
     """
 
-    name: str = "margin"
-    margin: float = 0.08
+    name: str = "aligned"
+    margin: float = 0.05
     resampling: str = "area"
 
 

@@ -199,6 +199,12 @@ def test_what_is_named_twice_is_asked_once(program, store, red):
     assert all("neighbors" in result for result in done.json["results"])
 
 
+def test_a_photo_named_beside_its_folder_is_asked_once(program, store, folder):
+    draw(folder / "asked" / "b.png", {BLUE: MIDDLE})
+    done = program("query", "asked/b.png", "asked", "--json")
+    assert [result["query"]["path"] for result in done.json["results"]] == ["asked/b.png"]
+
+
 def test_a_folder_is_every_photo_in_it(program, store, folder):
     draw(folder / "asked" / "in" / "g.png", {GREEN: MIDDLE})
     draw(folder / "asked" / "b.png", {BLUE: MIDDLE})

@@ -10,7 +10,7 @@ from PIL import Image
 
 from facesearch.faces import Detector, load_detector
 from facesearch.recipes import DetectorOptions
-from facesearch.records import Face, Pixels
+from facesearch.records import Box, Face, Pixels
 from facesearch.runtimes import RuntimeOptions
 
 
@@ -133,3 +133,22 @@ def test_a_smaller_smallest_face_than_the_window_is_possible(detector: Detector,
     small = np.asarray(Image.fromarray(pixels).resize((40, 40), Image.Resampling.BOX))
 
     assert len(detector.detect(small, 9)) == 1
+
+
+def test_landmarks_of_a_drawn_box_are_near_those_found(detector: Detector, lfw: Path) -> None:
+    apart = []
+    for path in sorted(lfw.glob("*/*.jpg"))[::700]:
+        pixels = np.asarray(Image.open(path).convert("RGB"))
+        for face in detector.detect(pixels, 40):
+            drawn = detector.landmarks(pixels, face.box)
+            assert len(drawn) == 5
+            offsets = np.subtract(drawn, face.landmarks)
+            apart.append(np.abs(offsets).max() / face.box.height)
+    assert len(apart) > 10
+    assert np.median(apart) < 0.04
+    assert max(apart) < 0.15
+
+
+def test_a_drawn_box_without_a_face_has_no_landmarks(detector: Detector) -> None:
+    sky = np.full((200, 200, 3), 180, np.uint8)
+    assert detector.landmarks(sky, Box(50, 50, 60, 80)) == ()

@@ -1,4 +1,4 @@
-"""An index run to be killed: ``killed_run.py HOME``; slow enough in all its stages to be hit there."""
+"""An index run to be killed (``killed_run.py HOME``), slow enough in all stages to be hit there."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-from photo_library import Library
-
 from facesearch import indexing
 from facesearch.sources import FolderSource
+from photo_library import Library
 
 SECONDS = 0.003
 
@@ -31,9 +30,10 @@ def main() -> None:
 
     os.fsync = slow_sync  # type: ignore[assignment]
     FolderSource.probe = slow_probe  # type: ignore[method-assign]
-    print("go", flush=True)
+    sys.stdout.write("go\n")
+    sys.stdout.flush()
     library.index()
-    print("done", flush=True)
+    sys.stdout.write("done\n")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from photo_library import Library, paths_of
 
-from facesearch.store import Store
+from facesearch import indexing
+from facesearch.store import Store, StoreWriter
+from photo_library import Library, paths_of
 
 
 def counts(summary) -> dict[str, int]:
@@ -275,7 +276,7 @@ def test_names_that_are_no_text(library: Library) -> None:
     for name in names:
         library.add(name, repr(name))
     assert library.index().new == 5
-    assert {os.path.basename(path) for path in paths_of(library.store)} == set(names)
+    assert {Path(path).name for path in paths_of(library.store)} == set(names)
     assert counts(library.index()) == {"seen": 5, "unchanged": 5}
 
 
@@ -348,3 +349,37 @@ def test_the_store_among_the_photos(library: Library) -> None:
     summary = library.index(store=store)
     assert counts(summary) == {"seen": 5, "unchanged": 5}
     assert Path(summary.store) == store
+
+
+def test_photos_are_handed_out_as_results_come(busy_library: Library, monkeypatch) -> None:
+    """However many there are, only some batches are on their way."""
+    busy_library.add_many(300)
+    handed, ahead = [0], []
+    batches = indexing._Run._batches
+
+    def counted(*arguments):
+        for batch in batches(*arguments):
+            handed[0] += len(batch)
+            yield batch
+
+    monkeypatch.setattr(indexing._Run, "_batches", counted)
+    busy_library.hooks["on_progress"] = lambda state: ahead.append(handed[0] - state.done)
+    busy_library.index()
+    assert max(ahead) <= (2 * 2 + 1) * indexing.BATCH
+
+
+def test_a_commit_leaves_nothing_in_memory(library: Library, monkeypatch) -> None:
+    monkeypatch.setattr(indexing, "COMMIT_SECONDS", 0.0)
+    library.add_many(40)
+    waiting = []
+    commit = StoreWriter.commit
+
+    def counted(writer: StoreWriter, *progress):
+        waiting.append(writer._pending.counts.contents)
+        commit(writer, *progress)
+        assert not writer._pending
+
+    monkeypatch.setattr(StoreWriter, "commit", counted)
+    library.index()
+    assert sum(waiting) == 40
+    assert max(waiting) <= 2

@@ -1,4 +1,4 @@
-"""``facesearch index`` and ``facesearch roots`` as commands: what they print, and their exit codes."""
+"""``facesearch index`` and ``facesearch roots`` as commands: what they print, their exit codes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from photo_library import Library, PoolInHere
 
 from facesearch.indexing import IndexHooks
+from photo_library import Library, PoolInHere
 
 
 @dataclass(frozen=True)

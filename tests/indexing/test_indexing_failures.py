@@ -1,16 +1,17 @@
-"""Photos that cannot be used: named every run with their reason, and read again only where it helps."""
+"""Photos that cannot be used: named every run with their reason, read again where it helps."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
 
 import pytest
-from photo_library import Library
 
 from facesearch.errors import DeviceError, ModelError, StoreError
 from facesearch.photos import printable
+from photo_library import Library
 
 
 def failures_of(library: Library, summary) -> dict[str, str]:
@@ -246,7 +247,9 @@ def test_what_ends_the_run_leaves_what_was_done(busy_library: Library) -> None:
 
 
 def test_a_device_that_is_not_there_leaves_no_store(busy_library: Library) -> None:
-    busy_library.add("000.jpg", "refused")
+    busy_library.add_many(10)
+    networks = busy_library.networks
+    busy_library.hooks["factory"] = lambda spec: dataclasses.replace(networks(spec), refuses=True)
     with pytest.raises(DeviceError, match="there is none here"):
         busy_library.index()
     assert not busy_library.path.exists()

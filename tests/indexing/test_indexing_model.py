@@ -4,6 +4,7 @@ holds what a new one would.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -11,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from facesearch.errors import FacesearchError
 from fake_networks import START
 from photo_library import Library, arrays_of, paths_of
 
-from facesearch.errors import FacesearchError, InterruptedRunError
-
-SEEDS = int(os.environ.get("FACESEARCH_SEEDS", "10"))
+SEEDS = int(os.environ.get("FACESEARCH_SEEDS", "6"))
 STEPS = 8
 
 
@@ -51,14 +52,12 @@ class Hands:
         if chance.random() < 0.3:
             last = chance.randint(1, 8)
             library.hooks["on_progress"] = _stop_after(last)
-        try:
+        with contextlib.suppress(FacesearchError):  # stopped, or a folder without photos
             library.run(
                 chance.choice([(), self.roots, chance.sample(folders, 1), [self.file()]]),
                 prune=chance.random() < 0.3,
                 verify_content=chance.random() < 0.1,
             )
-        except (InterruptedRunError, FacesearchError):
-            pass
         library.hooks.clear()
         library.switch.unlink(missing_ok=True)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from photo_library import Library, arrays_of
 
 from facesearch.errors import (
     FacesearchError,
@@ -18,6 +17,7 @@ from facesearch.errors import (
     UsageError,
 )
 from facesearch.store import Store, StoreWriter
+from photo_library import Library, arrays_of
 
 
 def test_other_options_name_both_values(library: Library) -> None:

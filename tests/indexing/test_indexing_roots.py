@@ -8,12 +8,12 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from photo_library import Library, paths_of
 
 from facesearch.errors import FacesearchError, UsageError
 from facesearch.records import RootAway
 from facesearch.rooting import drop_root, move_root
 from facesearch.store import Store
+from photo_library import Library, paths_of
 
 
 def roots_of(library: Library) -> list[str]:
@@ -388,7 +388,7 @@ def test_an_empty_folder_and_one_that_cannot_be_listed_leave_no_store(library: L
         library.index()
     with (
         unreadable(library.photos),
-        pytest.raises(FacesearchError, match="photos: unreadable; .* check its rights"),
+        pytest.raises(FacesearchError, match=r"photos: unreadable; .* check its rights"),
     ):
         library.index()
     assert not library.path.exists()

@@ -1,4 +1,4 @@
-"""However and whenever a run is stopped, the next one ends with the store of an uninterrupted one."""
+"""However and whenever a run is stopped, the next one ends with the store of an undisturbed one."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from photo_library import Library, arrays_of
 
 from facesearch import indexing
 from facesearch.errors import InterruptedRunError
 from facesearch.indexing import RunState
 from facesearch.store import Store, StoreWriter
+from photo_library import Library, arrays_of
 
 SCRIPT = Path(__file__).with_name("killed_run.py")
 KILLS = 10  # of each kind of run
@@ -181,9 +181,7 @@ def test_ctrl_c_at_any_moment(begun: tuple[Library, Template], monkeypatch) -> N
     stopped = 0
     for _ in range(KILLS):
         template.restore()
-        alarm = threading.Timer(
-            chance.uniform(0, lasts), os.kill, (os.getpid(), signal.SIGINT)
-        )
+        alarm = threading.Timer(chance.uniform(0, lasts), os.kill, (os.getpid(), signal.SIGINT))
         try:
             alarm.start()
             library.index()
@@ -241,7 +239,7 @@ def run_and_kill(library: Library, after: float | None) -> float | None:
 
 def test_the_store_opens_at_every_moment_of_a_run(library: Library, monkeypatch) -> None:
     """Readers never wait, and never see half of anything."""
-    monkeypatch.setattr(indexing, "COMMIT_SECONDS", 0.0)
+    monkeypatch.setattr(indexing, "COMMIT_SECONDS", 0.01)
     furnish(library)
     library.index()
     rearrange(library)

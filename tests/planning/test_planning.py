@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from photo_library import Library
 
 from facesearch.errors import UsageError
 from facesearch.planning import GONE_SHARE, Plan, PlanOptions, make_plan, settle_gone
 from facesearch.records import RootAway
 from facesearch.scoping import Scope, choose_scopes, needed_roots
+from photo_library import Library
 
 
 @pytest.fixture
@@ -35,7 +35,12 @@ def test_named_paths_become_parts_of_known_roots(library: Library) -> None:
     library.add_many(2, "a/b/")
     library.index()
     folder = library.photos
-    for named, under in (("a", "a"), ("a/b/../b", "a/b"), ("a/b/001.jpg", "a/b/001.jpg"), (".", "")):
+    for named, under in (
+        ("a", "a"),
+        ("a/b/../b", "a/b"),
+        ("a/b/001.jpg", "a/b/001.jpg"),
+        (".", ""),
+    ):
         roots, scopes = choose_scopes(library.store, [folder / named], library.home)
         assert scopes == [Scope(0, folder, under)]
         assert [root.path for root in roots] == [str(folder)]

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from odd_photos import encoded, lopsided_picture, write_odd_photos
 from PIL import Image
 
 from facesearch.errors import ModelError, PhotoError
@@ -19,6 +18,7 @@ from facesearch.processing import PhotoTask, Pipeline, ProcessSpec, scaled
 from facesearch.recipes import ExtractorOptions, Recipe
 from facesearch.records import TRANSIENT_REASONS, Box, Embeddings, Face, Pixels
 from facesearch.runtimes import RuntimeOptions
+from odd_photos import encoded, lopsided_picture, write_odd_photos
 
 DIM = 4
 

@@ -92,7 +92,7 @@ def test_rows_that_are_not_finite_name_the_check():
 
 
 def test_an_unknown_back_end_names_the_known_ones():
-    with pytest.raises(UsageError, match=r"'fast'.*exact"):
+    with pytest.raises(UsageError, match=r"'fast'.*sklearn"):
         load_backend("fast", unit_rows(1, 5))
 
 

@@ -159,16 +159,16 @@ def query(
     gallery = NpzGallery(Store.open(path))
     remember(path)
     querying.check_space(gallery)
-    asked = list(_asked(photos))
+    asked = dict(_asked(photos))
     if contact_sheet is not None:
-        require_sheet(contact_sheet, [name for name, _ in asked])
+        require_sheet(contact_sheet, asked)
     embedder = _embedder(gallery.store, min_score, device, offline)
-    report = querying.query(gallery, embedder, asked, options, NumberedPictures())
+    report = querying.query(gallery, embedder, [*asked.items()], options, NumberedPictures())
     _tell(report, format_)
     sys.stdout.buffer.write(render_query(report, format_))
     sys.stdout.buffer.flush()
     if contact_sheet is not None:
-        draw_sheets(report, dict(asked), embedder, contact_sheet)
+        draw_sheets(report, asked, embedder, contact_sheet)
     return _exit_code(report.results)
 
 
@@ -179,7 +179,7 @@ def _one_format(format_: Format, as_json: bool) -> Format:
 
 
 def _asked(photos: Sequence[str]) -> Iterator[Asked]:
-    """What was named, each photo once; folders become their photos."""
+    """What was named; folders become their photos, standard input is read once."""
     for name in dict.fromkeys(photos):
         if name == "-":
             yield name, _standard_input()

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from facesearch.errors import UsageError
 from facesearch.recipes import DetectorOptions
-from facesearch.records import Face, Pixels
+from facesearch.records import Box, Face, Pixels
 from facesearch.runtimes import RuntimeOptions
 
 _TRAINED_ON = 20.0  # pixels
@@ -31,6 +31,21 @@ class Detector(Protocol):
 
         Raises:
             UsageError: ``min_face`` is not above 0.
+            ModelError: a network failed.
+        """
+        ...
+
+    def landmarks(self, pixels: Pixels, box: Box) -> tuple[tuple[float, float], ...]:
+        """Find the five landmarks of a face that a person drew a box around.
+
+        Args:
+            pixels: (h, w, 3) uint8 RGB.
+            box: in pixels of ``pixels``.
+
+        Returns:
+            Landmarks as in ``Face``, or nothing where the box does not look like a face.
+
+        Raises:
             ModelError: a network failed.
         """
         ...

@@ -26,6 +26,8 @@ STRIDE = 2
 """Pixels between neighbouring windows."""
 CHUNK = 4
 """Patches go through R- and O-Net in multiples of this, so that few shapes are ever compiled."""
+DRAWN_SCORE = 0.3
+"""O-Net's score from which its landmarks are believed in a box that a person drew."""
 MAX_PATCHES = 256
 """Patches in one call at most, which bounds memory on crowded photos."""
 
@@ -78,6 +80,15 @@ class MtcnnDetector:
         rows, landmarks = self._finish(image, rows)
         return reading_order(_faces(rows, landmarks, *pixels.shape[:2]))
 
+    def landmarks(self, pixels: Pixels, box: Box) -> tuple[tuple[float, float], ...]:
+        """See ``facesearch.faces.Detector``."""
+        drawn = np.array([[box.x, box.y, box.x + box.width, box.y + box.height, 1.0]])
+        rows = _squared(drawn)
+        outputs = _run(self._networks.output, pixels.astype(np.float32), rows, 48)
+        if outputs["face"][0] < DRAWN_SCORE:
+            return ()
+        return tuple((float(x), float(y)) for x, y in _landmarks(rows, outputs)[0])
+
     def _propose(self, image: Floats, min_face: float) -> Rows:
         shorter = min(image.shape[:2])
         found = [
@@ -108,14 +119,20 @@ class MtcnnDetector:
 
     def _finish(self, image: Floats, rows: Rows) -> tuple[Rows, NDArray[np.float64]]:
         outputs = _run(self._networks.output, image, rows, 48)
-        sides = (rows[:, 2:4] - rows[:, :2] + 1)[:, :, None]
-        landmarks = outputs["landmarks"].reshape(-1, 2, 5) * sides + rows[:, :2, None] - 1
+        landmarks = _landmarks(rows, outputs)
         rows = _adjusted(rows, outputs)
         scores = rows[:, 4]
         good = (scores > self._options.thresholds[2]) & (scores >= self._options.min_score)
         rows, landmarks = rows[good], landmarks[good]
         kept = suppress(rows, 0.7, of_smaller=True)
-        return rows[kept], landmarks[kept].transpose(0, 2, 1)
+        return rows[kept], landmarks[kept]
+
+
+def _landmarks(rows: Rows, outputs: dict[str, Floats]) -> NDArray[np.float64]:
+    """(n, 5, 2) points x, y in pixels, from O-Net's shares of each box."""
+    sides = (rows[:, 2:4] - rows[:, :2] + 1)[:, :, None]
+    points = outputs["landmarks"].reshape(-1, 2, 5) * sides + rows[:, :2, None] - 1
+    return np.asarray(points.transpose(0, 2, 1))
 
 
 def pyramid(shorter: int, min_face: float, factor: float) -> list[float]:
