@@ -23,7 +23,6 @@ from facesearch.gallery import Search, Where
 from facesearch.gallery.npz import NpzGallery
 from facesearch.store import Store
 
-
 MATES = 5
 
 

@@ -15,7 +15,7 @@ from facesearch.index_options import IndexOptions
 from facesearch.indexing import IndexHooks, index
 from facesearch.processing import PhotoTask, ProcessSpec
 from facesearch.records import IndexPrediction, IndexSummary, PhotoResult
-from facesearch.store import Store
+from facesearch.store import Store, check_store
 from facesearch.workers import PoolOptions
 from fake_networks import START, FakeNetworks
 
@@ -127,7 +127,7 @@ class Library:
 
     def problems(self) -> list[str]:
         """What is wrong with the store, its files on the disk included."""
-        return self.store.check(deep=True)
+        return check_store(self.store, deep=True)
 
     def digest_of_a_fresh_store(self, *paths: Path, **options: Any) -> str:
         """What the store must be equal to."""

@@ -58,12 +58,13 @@ class RunState:
 
 @dataclass(frozen=True, slots=True)
 class IndexHooks:
-    """Where a run tells of itself, for the library prints nothing. ``factory`` makes what runs in
-    each worker in place of the real networks.
+    """Where a run tells of itself, for the library prints nothing. ``transfer_bar`` shows a
+    download of weights; ``factory`` makes what runs in each worker in place of the real networks.
     """
 
     on_progress: Callable[[RunState], None] = lambda state: None
     on_message: Callable[[str], None] = lambda text: None
+    transfer_bar: weights.BarFactory = weights.NoBar
     factory: Callable[[ProcessSpec], WorkerFactory] | None = None
 
 
@@ -391,7 +392,12 @@ def photo_pool(recipe: Recipe, options: IndexOptions, hooks: IndexHooks, jobs: i
     pixels = options.max_pixels or DEFAULT_MAX_PIXELS
     spec = ProcessSpec(recipe, pixels, RuntimeOptions(device=options.device))
     if hooks.factory is None:
-        weights.ensure(recipe.extractor.model, offline=options.offline, report=hooks.on_message)
+        weights.ensure(
+            recipe.extractor.model,
+            offline=options.offline,
+            report=hooks.on_message,
+            progress=hooks.transfer_bar,
+        )
     factory = spec if hooks.factory is None else hooks.factory(spec)
     return WorkerPool(factory, PoolOptions(jobs, options.item_timeout))
 

@@ -1,4 +1,4 @@
-"""An index run to be killed (``killed_run.py HOME``), slow enough in all stages to be hit there."""
+"""An index run to be killed (``killed_run.py HOME [--rebuild]``), slow enough in all stages to be hit there."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def main() -> None:
     FolderSource.probe = slow_probe  # type: ignore[method-assign]
     sys.stdout.write("go\n")
     sys.stdout.flush()
-    library.index()
+    library.index(rebuild="--rebuild" in sys.argv)
     sys.stdout.write("done\n")
 
 

@@ -34,8 +34,8 @@ def program(
     monkeypatch.delenv("FACESEARCH_STORE", raising=False)
     monkeypatch.setattr("facesearch.indexing.WorkerPool", PoolInHere)
 
-    def hooks(**given: Any) -> IndexHooks:
-        return IndexHooks(**given, **{"factory": library.networks, **library.hooks})
+    def hooks(*given: Any) -> IndexHooks:
+        return IndexHooks(*given, **{"factory": library.networks, **library.hooks})
 
     monkeypatch.setattr("facesearch.indexing.IndexHooks", hooks)
 

@@ -187,7 +187,10 @@ def test_two_writers(library: Library) -> None:
     assert library.index().unchanged == 3
 
 
-def test_what_another_process_wrote_while_this_one_waited_counts(library: Library) -> None:
+@pytest.mark.parametrize("options", [{}, {"min_face": 50}])
+def test_what_another_process_wrote_while_this_one_waited_counts(
+    library: Library, options: dict[str, int]
+) -> None:
     """There was no store when it began; then there is one with a recipe and patterns."""
     library.add_many(10)
     library.add_many(5, "thumbs/")
@@ -198,14 +201,14 @@ def test_what_another_process_wrote_while_this_one_waited_counts(library: Librar
     def late(lock: StoreLock, wait: bool) -> None:
         with mock.patch(name, real):
             if not library.path.exists():
-                library.index(exclude=("thumbs",), min_face=50)
+                library.index(exclude=("thumbs",), **options)
         real(lock, wait)
 
     with mock.patch(name, late):
         summary = library.index(wait=True)
     assert (summary.seen, summary.unchanged) == (10, 10)
     assert library.store.options["exclude"] == ["thumbs"]
-    assert library.store.recipe.detector.min_face == 50
+    assert library.store.recipe.detector.min_face == options.get("min_face", 20)
 
 
 def test_a_store_behind_a_link(library: Library, tmp_path: Path) -> None:

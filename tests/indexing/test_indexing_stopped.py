@@ -19,7 +19,7 @@ import pytest
 from facesearch import indexing
 from facesearch.errors import InterruptedRunError
 from facesearch.indexing import RunState
-from facesearch.store import Store, StoreWriter
+from facesearch.store import Store, StoreWriter, check_store
 from photo_library import Library, arrays_of
 
 SCRIPT = Path(__file__).with_name("killed_run.py")
@@ -216,13 +216,31 @@ def test_kill_of_the_parent_alone_at_any_moment(begun: tuple[Library, Template])
     assert killed >= KILLS // 2
 
 
-def run_and_kill(library: Library, after: float | None) -> float | None:
+@pytest.mark.timeout(120)
+def test_kill_during_a_rebuild_leaves_the_old_store(library: Library) -> None:
+    furnish(library)
+    library.index()
+    arrays, digest = arrays_of(library.path), library.store.content_digest()
+    lasts = run_and_kill(library, None, "--rebuild")
+    assert lasts is not None
+    for part in (0.5, 0.8):
+        run_and_kill(library, lasts * part, "--rebuild")
+        assert arrays_of(library.path) == arrays
+        assert library.store.check() == []
+    library.embedded()
+    library.index(rebuild=True)
+    assert library.store.content_digest() == digest
+    assert arrays_of(library.path) == arrays
+    assert not list(library.home.glob("*.rebuild*"))
+
+
+def run_and_kill(library: Library, after: float | None, *options: str) -> float | None:
     """Runs the index job in a process that is killed after so many seconds of its work; how long
     it took if it ended by itself.
     """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
-        [sys.executable, SCRIPT, library.home],
+        [sys.executable, SCRIPT, library.home, *options],
         stdout=subprocess.PIPE,
         text=True,
         env=environment,
@@ -248,7 +266,7 @@ def test_the_store_opens_at_every_moment_of_a_run(library: Library, monkeypatch)
 
     def read() -> None:
         while not stop.is_set():
-            problems.extend(Store.open(library.path).check())
+            problems.extend(check_store(Store.open(library.path)))
 
     reader = threading.Thread(target=read)
     reader.start()

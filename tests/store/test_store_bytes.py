@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from facesearch.errors import FacesearchError, StoreError
-from facesearch.store import Root, Store, archive, schema
+from facesearch.store import Root, Store, archive, check_store, schema
 from facesearch.store.archive import Archive, Member, write_archive
 from facesearch.store.check import check_path
 
@@ -93,7 +93,7 @@ def test_headers_read_as_numpy_writes_them():
 def test_large_files_take_the_wide_form(photos, tmp_path, monkeypatch, limit):
     monkeypatch.setattr(archive, "ZIP64_LIMIT", limit)
     store = photos.build(tmp_path / "s.npz", list("abcdefgh"))
-    assert store.check() == []
+    assert check_store(store) == []
     with zipfile.ZipFile(tmp_path / "s.npz") as file:
         assert file.testzip() is None
     with np.load(tmp_path / "s.npz", allow_pickle=False) as file:
@@ -342,7 +342,7 @@ def test_paths_never_lead_outside(photos, tmp_path, path):
         photos.open(tmp_path / "s.npz") as writer,
     ):
         photos.fill(writer, [os.fsdecode(path)])
-    assert Store.open(tmp_path / "s.npz").check() == []
+    assert check_store(Store.open(tmp_path / "s.npz")) == []
     raw = np.frombuffer(path, np.uint8)
     replaced(tmp_path / "s.npz", tmp_path / "bad.npz", "files.path_blob", raw)
     with pytest.raises(StoreError, match="outside"):
@@ -386,7 +386,7 @@ def test_a_damaged_block_is_found_when_one_of_its_rows_is_asked_for(photos, tmp_
     assert np.array_equal(store.embeddings([0, 3, 8]), good[[0, 3, 8]])
     with pytest.raises(StoreError, match=r"embeddings 4 to 7 .*facesearch check"):
         store.embeddings([8, 4])
-    assert any("embeddings" in problem or "digest" in problem for problem in store.check())
+    assert any("embeddings" in problem or "digest" in problem for problem in check_store(store))
     with photos.open(path) as writer, pytest.raises(StoreError, match="embeddings 4 to 7"):
         writer.finish()
 
@@ -416,8 +416,8 @@ def test_deep_check_compares_the_photos(photos, tmp_path):
     (folder / "nofile").unlink()
     (folder / "nofile").mkdir()
     store = Store.open(tmp_path / "s.npz")
-    assert store.check() == []
-    assert store.check(deep=True) == [
+    assert check_store(store) == []
+    assert check_store(store, deep=True) == [
         f"{folder}/changed: changed since it was indexed",
         f"{folder}/missing: missing",
         f"{folder}/nofile: cannot be read (Is a directory)",
@@ -425,5 +425,5 @@ def test_deep_check_compares_the_photos(photos, tmp_path):
         "/away/from/here: root away, 2 photos not checked",
     ]
     folder.rename(tmp_path / "moved")
-    elsewhere = store.check(deep=True, resolve=lambda root: tmp_path / "moved")
+    elsewhere = check_store(store, deep=True, resolve=lambda root: tmp_path / "moved")
     assert f"{tmp_path}/moved/changed: changed since it was indexed" in elsewhere

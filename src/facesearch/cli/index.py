@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from facesearch.cli.stores import choose_store, remember, say_store, store_option
+from facesearch.cli.transfer import transfer_bar
 from facesearch.errors import EXIT_FAILED, FacesearchError
 from facesearch.records import IndexSummary
 
@@ -95,7 +96,7 @@ def index(
     target = choose_store(store)
     options = IndexOptions(**settings)
     with ProgressBar() as bar:
-        hooks = indexing.IndexHooks(on_progress=bar.show, on_message=bar.say)
+        hooks = indexing.IndexHooks(bar.show, bar.say, transfer_bar)
         say_store(target)
         if dry_run:
             prediction = predict(paths, target, options, hooks)

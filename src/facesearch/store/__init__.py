@@ -1,6 +1,6 @@
 """The store: one file with the faces of a person's photos, and how it is read and written."""
 
-from facesearch.store.check import check_path
+from facesearch.store.check import check_path, check_store
 from facesearch.store.head import Root
 from facesearch.store.reader import Store
 from facesearch.store.tables import ContentTable, FaceTable, FileTable
@@ -15,5 +15,6 @@ __all__ = [
     "Store",
     "StoreWriter",
     "check_path",
+    "check_store",
     "rebuild_path",
 ]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from facesearch.errors import StoreError
+from facesearch.errors import StoreError, StoreMissingError
 from facesearch.store import schema
 from facesearch.store.archive import META, Archive
 from facesearch.store.head import Root
@@ -24,24 +24,38 @@ _UNIT_TOLERANCE = 1e-3
 def check_path(
     path: Path, deep: bool = False, resolve: Callable[[Root], Path] | None = None
 ) -> list[str]:
-    """As ``Store.check``, for a store that may not even open; that is then the problem.
+    """As ``check_store``, for a store that may not even open; that is then the problem.
 
     Raises:
         StoreMissingError: there is nothing at the path.
     """
-    from facesearch.errors import StoreMissingError
-
     try:
         store = Store.open(path)
     except StoreMissingError:
         raise
     except StoreError as error:
         return [str(error)]
-    return store.check(deep, resolve)
+    return check_store(store, deep, resolve)
 
 
-def check_store(store: Store, head: Archive) -> list[str]:
-    """What is wrong with the store's own files, one line each; ``head`` is the one it came from."""
+def check_store(
+    store: Store, deep: bool = False, resolve: Callable[[Root], Path] | None = None
+) -> list[str]:
+    """All that is wrong with the store, one line each; nothing when it is sound.
+
+    Args:
+        store: a snapshot.
+        deep: also hash the photo files and compare.
+        resolve: where a root is now; by default ``Root.resolve`` from the store's folder.
+    """
+    problems = _check_files_of(store, store.head_archive())
+    if deep and not problems:
+        problems += _check_photos(store, resolve or (lambda root: root.resolve(store.folder)))
+    return problems
+
+
+def _check_files_of(store: Store, head: Archive) -> list[str]:
+    """What is wrong with the store's own files; ``head`` is the one it came from."""
     problems = _check_bytes(store, head)
     for step in (_check_arrays, _check_tables):
         # More would read arrays that are known to be wrong.
@@ -149,7 +163,7 @@ def _check_order(segment: Segment) -> Iterator[str]:
         last = key
 
 
-def check_files(store: Store, resolve: Callable[[Root], Path]) -> list[str]:
+def _check_photos(store: Store, resolve: Callable[[Root], Path]) -> list[str]:
     """Where the photo files are not those that were indexed, one line each.
 
     Nothing is written and only regular files are opened. Photos of a root that is away are one

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -230,20 +230,9 @@ class Store:
         digest.update(self.embeddings(ids).tobytes())
         return digest.digest()
 
-    def check(self, deep: bool = False, resolve: Callable[[Root], Path] | None = None) -> list[str]:
-        """All that is wrong with the store, one line each; nothing when it is sound.
-
-        Args:
-            deep: also hash the photo files and compare.
-            resolve: where a root is now; by default ``Root.resolve`` from the store's folder.
-        """
-        from facesearch.store.check import check_files, check_store
-
-        archive = self._archive or Archive.open(real_location(self.path))
-        problems = check_store(self, archive)
-        if deep and not problems:
-            problems += check_files(self, resolve or (lambda root: root.resolve(self.folder)))
-        return problems
+    def head_archive(self) -> Archive:
+        """The file that this snapshot came from, or what lies in its place by now."""
+        return self._archive or Archive.open(real_location(self.path))
 
 
 def real_location(path: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from facesearch.weights.arrays import load_arrays
 from facesearch.weights.cache import home
-from facesearch.weights.download import Bar, BarFactory
+from facesearch.weights.download import Bar, BarFactory, NoBar
 from facesearch.weights.manifest import WeightFile, find, load_manifest, sha256_of
 from facesearch.weights.pull import (
     WeightState,
@@ -20,6 +20,7 @@ from facesearch.weights.pull import (
 __all__ = [
     "Bar",
     "BarFactory",
+    "NoBar",
     "WeightFile",
     "WeightState",
     "ensure",
