@@ -2,7 +2,7 @@
 
     python benchmarks/lfw_index.py [--lfw FOLDER] [--photos N] [--store FILE]
 
-Peak memory is the proportional set size of all processes together, sampled four times a second, so
+Peak memory is the proportional set size of all processes together, sampled every second, so
 that pages shared between processes count once.
 """
 
@@ -87,7 +87,7 @@ def watch(pid: int, peaks: list[int]) -> None:
                 except psutil.NoSuchProcess:
                     continue
             peaks[0] = max(peaks[0], total)
-            threading.Event().wait(0.25)
+            threading.Event().wait(1)
     except psutil.NoSuchProcess:
         return
 

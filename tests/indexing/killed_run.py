@@ -1,4 +1,8 @@
-"""An index run to be killed (``killed_run.py HOME [--rebuild]``), slow enough in all stages to be hit there."""
+"""An index run to be killed, slow enough in all its stages to be hit there.
+
+``killed_run.py HOME [--rebuild]`` says "go" when it begins, "reading" when the first faces have come,
+and "done".
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,13 @@ import sys
 import time
 from pathlib import Path
 
-from facesearch import indexing
-from facesearch.sources import FolderSource
 from photo_library import Library
 
-SECONDS = 0.003
+from facesearch import indexing
+from facesearch.indexing import RunState
+from facesearch.sources import FolderSource
+
+SECONDS = 0.006
 
 
 def main() -> None:
@@ -25,15 +31,27 @@ def main() -> None:
         sync(descriptor)
 
     def slow_probe(*arguments):  # type: ignore[no-untyped-def]
-        time.sleep(SECONDS / 3)
+        time.sleep(SECONDS / 6)
         return probe(*arguments)
+
+    told: list[RunState] = []
+
+    def tell(state: RunState) -> None:
+        if state.faces and not told:
+            told.append(state)
+            say("reading")
 
     os.fsync = slow_sync  # type: ignore[assignment]
     FolderSource.probe = slow_probe  # type: ignore[method-assign]
-    sys.stdout.write("go\n")
-    sys.stdout.flush()
+    library.hooks["on_progress"] = tell
+    say("go")
     library.index(rebuild="--rebuild" in sys.argv)
-    sys.stdout.write("done\n")
+    say("done")
+
+
+def say(word: str) -> None:
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

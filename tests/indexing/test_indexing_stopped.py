@@ -197,23 +197,26 @@ def test_ctrl_c_at_any_moment(begun: tuple[Library, Template], monkeypatch) -> N
 @pytest.mark.timeout(180)
 def test_kill_of_the_parent_alone_at_any_moment(begun: tuple[Library, Template]) -> None:
     library, template = begun
-    lasts = run_and_kill(library, None)
-    assert lasts is not None
+    lasts = run_and_kill(library)
     arrays, digest = arrays_of(library.path), library.store.content_digest()
     template.restore()
     library.index()
     assert arrays_of(library.path) == arrays  # no matter how many workers
     chance = random.Random(7)
-    killed = 0
-    for number in range(KILLS):
+    # Some while folders are listed and workers started, most while photos are read and committed
+    # and the store is finished.
+    early, late = KILLS // 3, KILLS - KILLS // 3
+    moments = [("go", (part + chance.random()) / early) for part in range(early)]
+    moments += [("reading", (part + chance.random()) / late) for part in range(late)]
+    ended = []
+    for stage, share in moments:
         template.restore()
-        after = lasts * (number + chance.random()) / KILLS
-        killed += run_and_kill(library, after) is None
+        ended += run_and_kill(library, stage, lasts[stage] * share)
         library.index()
         assert arrays_of(library.path) == arrays
         assert library.store.content_digest() == digest
         assert not list(library.home.glob("*.parts")), "nothing is left of the run that died"
-    assert killed >= KILLS // 2
+    assert ended.count("done") <= KILLS // 2
 
 
 @pytest.mark.timeout(120)
@@ -221,23 +224,23 @@ def test_kill_during_a_rebuild_leaves_the_old_store(library: Library) -> None:
     furnish(library)
     library.index()
     arrays, digest = arrays_of(library.path), library.store.content_digest()
-    lasts = run_and_kill(library, None, "--rebuild")
-    assert lasts is not None
-    for part in (0.5, 0.8):
-        run_and_kill(library, lasts * part, "--rebuild")
+    for _ in range(2):
+        run_and_kill(library, "reading", 0.1, "--rebuild")
         assert arrays_of(library.path) == arrays
-        assert library.store.check() == []
-    library.embedded()
+        assert check_store(library.store) == []
     library.index(rebuild=True)
     assert library.store.content_digest() == digest
     assert arrays_of(library.path) == arrays
     assert not list(library.home.glob("*.rebuild*"))
 
 
-def run_and_kill(library: Library, after: float | None, *options: str) -> float | None:
-    """Runs the index job in a process that is killed after so many seconds of its work; how long
-    it took if it ended by itself.
+def run_and_kill(
+    library: Library, stage: str = "", after: float = 0.0, *options: str
+) -> dict[str, float]:
+    """Runs the index job in a process of its own, which is killed so many seconds after a stage
+    ("go" or "reading") has begun; the seconds that each stage took.
     """
+    lasted: dict[str, float] = {}
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
         [sys.executable, SCRIPT, library.home, *options],
@@ -246,13 +249,16 @@ def run_and_kill(library: Library, after: float | None, *options: str) -> float 
         env=environment,
     ) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "go\n"
-        started = time.monotonic()
-        if after is not None:
-            time.sleep(after)
-            process.kill()
-        done = process.stdout.readline() == "done\n"
-    return time.monotonic() - started if done else None
+        before, since = "start", time.monotonic()
+        for line in process.stdout:
+            now = time.monotonic()
+            lasted[before] = now - since
+            before, since = line.strip(), now
+            if before == stage:
+                time.sleep(after)
+                process.kill()
+        lasted[before] = 0.0
+    return lasted
 
 
 def test_the_store_opens_at_every_moment_of_a_run(library: Library, monkeypatch) -> None:
