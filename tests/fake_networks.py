@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from facesearch.errors import DeviceError, ModelError, PhotoError
-from facesearch.photos import hash_file, photo_error, read_bytes, sniff
+from facesearch.photos import photo_error, read_bytes, sniff
 from facesearch.processing import PhotoTask, ProcessSpec
 from facesearch.records import Box, Face, Failure, PhotoFacts, PhotoResult
 
@@ -54,8 +54,6 @@ class FakeNetworks:
     def _result(self, task: PhotoTask) -> PhotoResult:
         content = b""
         try:
-            if task.known and (content := hash_file(task.path)) in task.known:
-                return PhotoResult(content, None, (), self._rows(0, b""), known=True)
             if self.log:
                 with Path(self.log).open("a") as log:
                     log.write(json.dumps(task.path) + "\n")

@@ -66,7 +66,7 @@ def index(
         [Path(path) for path in named],
         Path(store).absolute(),
         options or IndexOptions(),
-        IndexHooks(),
+        IndexHooks(on_message=_log.info),
     )
 
 

@@ -46,6 +46,10 @@ class StoreMissingError(StoreError):
     """There is no store at the path."""
 
 
+class StoreTooNewError(StoreError):
+    """The store was made by a newer version, whose format this one does not know."""
+
+
 class StoreBusyError(StoreError):
     """Another process holds the store for writing."""
 

@@ -117,8 +117,12 @@ def _refuse_losses(held: Store, paths: Sequence[Path], options: IndexOptions) ->
         roots, scopes = choose_scopes(held, all_paths(held, paths), held.folder, options.exclude)
         plan = make_plan(held, scopes, roots, plan_options(held, options))
     except StoreError as error:
-        log.warning("what a rebuild would lose is not known: %s", error)
-        return
+        if options.prune:
+            return
+        raise FacesearchError(
+            f"{printable(held.path)}: damaged, so what a new store would lack cannot be told "
+            f"({error}); add --prune to build anew all the same"
+        ) from error
     for away in plan.away:
         if away.kept:
             raise FacesearchError(

@@ -39,7 +39,6 @@ BATCH = 16
 """Photos that go to a worker at a time."""
 COMMIT_SECONDS = 5.0
 """How often a run commits: what a kill can lose."""
-_MANY = 64  # contents of one size: which of them a file is, is not left to a worker to find
 _SMALL_FACES = (40, 60, 80, 120, 200)  # original pixels that the summary reports on
 
 PhotoPool = WorkerPool[PhotoTask, PhotoResult]
@@ -212,10 +211,10 @@ class _Run:
         sizes = Counter(work.entry.size for work in left)
         batch: list[PhotoTask] = []
         for number, work in enumerate(left):
-            look = sizes[work.entry.size] > 1 or len(work.known) > _MANY
-            if look and self._is_copy(work):
+            perhaps_copy = sizes[work.entry.size] > 1 or work.perhaps_held
+            if perhaps_copy and self._is_copy(work):
                 continue
-            batch.append(PhotoTask(number, work.path, () if look else work.known))
+            batch.append(PhotoTask(number, work.path))
             if len(batch) == size:
                 yield batch
                 batch = []

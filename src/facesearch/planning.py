@@ -37,7 +37,7 @@ KnownFiles = dict[Place, Known]
 @dataclass(frozen=True, slots=True)
 class Work:
     """A file to read. ``kind`` is "new", "changed" or "retry"; ``content`` is what the store has
-    for it, or -1; ``known`` are the hashes of held contents of the same size, which it might be;
+    for it, or -1; ``perhaps_held``: a held content has the same size, so it might be that one;
     ``before`` is where the store has it if it belongs to another root from now on.
     """
 
@@ -46,7 +46,7 @@ class Work:
     path: str
     kind: str = "new"
     content: int = -1
-    known: tuple[bytes, ...] = ()
+    perhaps_held: bool = False
     before: Place | None = None
 
 
@@ -153,7 +153,7 @@ def make_plan(
         plan.held[scope] = len(held)
     if store is not None:
         _find_moves(plan, known, seen, roots)
-        _name_known_contents(plan, known, store)
+        _mark_perhaps_held(plan, known)
     return plan
 
 
@@ -277,15 +277,9 @@ def _find_moves(plan: Plan, known: KnownFiles, seen: set[Place], roots: Sequence
     plan.read[:] = rest
 
 
-def _name_known_contents(plan: Plan, known: KnownFiles, store: Store) -> None:
-    """Tells each file to read which held contents it could be: those of its size."""
-    wanted = {work.entry.size for work in plan.read}
-    by_size: dict[int, set[bytes]] = defaultdict(set)
-    for file in known.values():
-        if file.size in wanted and not file.failure:
-            by_size[file.size].add(store.contents.hash[file.content].tobytes())
-    hashes = {size: tuple(sorted(found)) for size, found in by_size.items()}
-    plan.read[:] = [replace(work, known=hashes.get(work.entry.size, ())) for work in plan.read]
+def _mark_perhaps_held(plan: Plan, known: KnownFiles) -> None:
+    sizes = {file.size for file in known.values() if not file.failure}
+    plan.read[:] = [replace(work, perhaps_held=work.entry.size in sizes) for work in plan.read]
 
 
 def settle_gone(plan: Plan, found_again: Collection[Place], prune: bool) -> tuple[list[Place], int]:

@@ -48,13 +48,10 @@ class ProcessSpec:
 
 @dataclass(frozen=True, slots=True)
 class PhotoTask:
-    """A photo to read. ``number`` is the caller's; ``known`` are the hashes of contents already
-    embedded which it could be.
-    """
+    """A photo to read. ``number`` is the caller's."""
 
     number: int
     path: str
-    known: tuple[bytes, ...] = ()
 
 
 class Pipeline:
@@ -120,10 +117,6 @@ class Pipeline:
         """The result so far, without embeddings, and the (n, size, size, 3) crops."""
         content = b""
         try:
-            if task.known:
-                content = hash_file(task.path)
-                if content in task.known:
-                    return PhotoResult(content, None, (), self._no_rows(), known=True), _no_crops()
             file = read_bytes(task.path)
             content = file.content_hash
             photo = decode_photo(file, self.limits)

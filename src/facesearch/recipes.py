@@ -114,10 +114,14 @@ class Recipe:
     def differences(self, other: Recipe) -> str:
         """Each field in which the two differ with both values, for people."""
         mine, its = _flat(self.as_dict()), _flat(other.as_dict())
-        return ", ".join(
-            f"{key} {mine.get(key)}, not {its.get(key)}"
+        differing = [
+            key
             for key in sorted(mine.keys() | its.keys())
-            if mine.get(key) != its.get(key) and key != "name"
+            if mine.get(key) != its.get(key) and key not in _TOLD_BY_OTHERS
+        ]
+        return ", ".join(
+            f"{key.split()[-1].replace('_', '-')} {mine.get(key)}, not {its.get(key)}"
+            for key in differing
         )
 
     @property
@@ -134,6 +138,19 @@ class Recipe:
 def _digest(data: dict[str, Any]) -> str:
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+_TOLD_BY_OTHERS = frozenset(
+    {
+        "name",
+        "detector min_face_share",
+        "detector thresholds",
+        "extractor weights",
+        "extractor dim",
+        "extractor standardise",
+    }
+)
+"""Fields that follow from another one, which people know."""
 
 
 def _flat(data: dict[str, Any]) -> dict[str, Any]:

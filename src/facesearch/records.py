@@ -118,8 +118,7 @@ class PhotoResult:
     """What became of one photo.
 
     ``content_hash`` is empty when the bytes could not be read. ``facts`` is None when it failed.
-    ``embeddings`` has one row for each of ``faces``. ``known`` means: the bytes were hashed and are
-    those of a content the store already holds, so nothing was detected.
+    ``embeddings`` has one row for each of ``faces``.
     """
 
     content_hash: bytes
@@ -127,7 +126,6 @@ class PhotoResult:
     faces: tuple[Face, ...]
     embeddings: Embeddings
     failure: Failure | None = None
-    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)

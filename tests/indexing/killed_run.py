@@ -1,7 +1,7 @@
 """An index run to be killed, slow enough in all its stages to be hit there.
 
-``killed_run.py HOME [--rebuild]`` says "go" when it begins, "reading" when the first faces have come,
-and "done".
+``killed_run.py HOME [--rebuild]`` says "go" when it begins, "reading" when the first faces have
+come, and "done".
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import sys
 import time
 from pathlib import Path
 
-from photo_library import Library
-
 from facesearch import indexing
 from facesearch.indexing import RunState
 from facesearch.sources import FolderSource
+from photo_library import Library
 
 SECONDS = 0.006
 

@@ -108,7 +108,6 @@ def test_a_photo_with_faces(pipeline: Pipeline, tmp_path: Path) -> None:
     assert result.facts.content_hash == result.content_hash
     assert (result.facts.width, result.facts.height) == (96, 72)
     assert result.failure is None
-    assert not result.known
     assert [face.box.x for face in result.faces] == [1.0, 48.0]
     assert all(face.sharpness > 0 for face in result.faces)
     assert result.embeddings.shape == (2, DIM)
@@ -153,17 +152,6 @@ def test_scaling_by_one_changes_nothing() -> None:
     face = Face(Box(1, 2, 3, 4), ((5, 6),), 0.5, 7.0)
     assert scaled(face, 1) is face
     assert scaled(face, 2) == Face(Box(2, 4, 6, 8), ((10, 12),), 0.5, 7.0)
-
-
-def test_a_known_content_is_not_decoded(pipeline: Pipeline, tmp_path: Path) -> None:
-    task = save(tmp_path / "a.png")
-    content = hashlib.sha256(Path(task.path).read_bytes()).digest()
-    (result,) = pipeline.process([PhotoTask(0, task.path, (bytes(32), content))])
-    assert (result.known, result.content_hash, result.facts) == (True, content, None)
-    assert pipeline._detector.asked == []
-    (other,) = pipeline.process([PhotoTask(0, task.path, (bytes(32),))])
-    assert not other.known
-    assert len(other.faces) == 2
 
 
 def test_every_broken_photo_of_a_batch_is_its_own_failure(

@@ -23,7 +23,8 @@ def check(path: Path | None, store: Path | None, deep: bool, as_json: bool) -> i
 
     chosen = named_store(path, store)
     problems = check_path(chosen, deep)
-    remember(chosen)
+    if not problems:
+        remember(chosen)
     if as_json:
         click.echo(json.dumps({"schema": 1, "store": str(chosen), "problems": problems}, indent=2))
         return EXIT_FAILED if problems else 0

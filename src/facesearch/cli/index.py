@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from facesearch.cli.numbers import number
 from facesearch.cli.stores import choose_store, remember, say_store, store_option
 from facesearch.cli.transfer import transfer_bar
-from facesearch.errors import EXIT_FAILED, FacesearchError
+from facesearch.errors import EXIT_FAILED
 from facesearch.records import IndexSummary
 
 
@@ -32,7 +33,12 @@ from facesearch.records import IndexSummary
     metavar="PX",
     help="Smallest face, in pixels of the original photo (20, or 2 % of the shorter side).",
 )
-@click.option("--min-score", type=click.FloatRange(0, 1), help="Lowest detection score, 0 to 1.")
+@click.option(
+    "--min-score",
+    type=click.FloatRange(0, 1),
+    callback=number,
+    help="Lowest detection score, 0 to 1.",
+)
 @click.option(
     "--max-side",
     type=click.IntRange(min=64),
@@ -43,7 +49,7 @@ from facesearch.records import IndexSummary
     "--max-pixels",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Refuse photos of which more pixels had to be decoded (200,000,000: 0.6 to 0.8 GB each).",
+    help="Refuse photos of which more pixels had to be decoded (200,000,000; 0.7 to 3.2 GB each).",
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Worker processes (one a core).")
 @click.option(
@@ -89,6 +95,7 @@ def index(
     """
     from facesearch import indexing
     from facesearch.cli.progress import ProgressBar
+    from facesearch.cli.run_log import require_log, write_log
     from facesearch.index_options import IndexOptions
     from facesearch.predicting import predict
     from facesearch.report import render_index_summary, render_prediction
@@ -98,6 +105,8 @@ def index(
     with ProgressBar() as bar:
         hooks = indexing.IndexHooks(bar.show, bar.say, transfer_bar)
         say_store(target)
+        if log is not None:
+            require_log(log, target)
         if dry_run:
             prediction = predict(paths, target, options, hooks)
         else:
@@ -106,20 +115,11 @@ def index(
         click.echo(render_prediction(prediction, as_json), nl=False)
         return 0
     remember(target)
-    if log is not None:
-        _write_log(log, render_index_summary(summary, True))
     click.echo(render_index_summary(summary, as_json), nl=False)
+    if log is not None:
+        write_log(log, render_index_summary(summary, True))
     return _exit_code(summary, strict)
 
 
 def _exit_code(summary: IndexSummary, strict: bool) -> int:
     return EXIT_FAILED if not summary.usable or (strict and summary.failed) else 0
-
-
-def _write_log(path: Path, text: bytes) -> None:
-    try:
-        path.write_bytes(text)
-    except OSError as error:
-        raise FacesearchError(
-            f"{path}: the log cannot be written ({error.strerror}); the store is complete"
-        ) from error

@@ -79,13 +79,22 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return _refuse(error)
     except BaseException as error:
         if isinstance(error, BrokenPipeError) and _reader_left():
             _drop_output()
             return 0
         return _fail(error, debug)
+
+
+def _refuse(error: click.ClickException) -> int:
+    """Tells in one line what is wrong with the command line; the exit code."""
+    from facesearch.cli.stores import say
+
+    context = getattr(error, "ctx", None)
+    asked = context.command_path if context is not None else "facesearch"
+    say(f"facesearch: {error.format_message().rstrip('.')}; see {asked} --help")
+    return error.exit_code
 
 
 def _reader_left() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,33 +52,32 @@ class NumberedPictures:
         return f"{plain}-faces{f'-{self._drawn + 1}' if self._drawn else ''}.png"
 
 
-def require_sheet(target: Path, photos: Iterable[str]) -> None:
+def require_sheet(target: Path) -> None:
     """Refuses a contact sheet's name before anything is done for it.
 
     Raises:
-        UsageError: it is no name for a PNG, or that of a query photo.
+        UsageError: it is no name for a PNG, or that of a file which is no contact sheet.
         FacesearchError: there is no such folder.
     """
     if target.suffix.lower() != ".png":
         raise UsageError(f"{target}: a contact sheet is a PNG; name a file that ends in .png")
     if not target.absolute().parent.is_dir():
         raise FacesearchError(f"{target}: its folder does not exist; create it, or name another")
-    _refuse_photos(target, photos)
+    _refuse_others(target)
 
 
 def draw_sheets(report: QueryReport, sources: Sources, embedder: Embedder, target: Path) -> None:
     """One sheet for each answer; from the second on the file's name is numbered.
 
     Raises:
-        FacesearchError: a sheet cannot be written, or would replace a photo.
+        FacesearchError: a sheet cannot be written, or would replace something else.
     """
     from facesearch.report import contact_sheet, count, write_png
 
     answered = [result for result in report.results if result.error is None]
     for number, result in enumerate(answered, start=1):
         path = target if number == 1 else target.with_stem(f"{target.stem}-{number}")
-        found = [place for near in result.neighbors for place in (near.path, *near.also)]
-        _refuse_photos(path, [*sources, *found])
+        _refuse_others(path)
         asked, tiles = _query_tiles(result, sources, embedder), _neighbor_tiles(result, embedder)
         totals = len(result.query.examples), len(result.neighbors)
         title = f"{count(totals[1], 'neighbour')}, nearest first"
@@ -86,12 +85,14 @@ def draw_sheets(report: QueryReport, sources: Sources, embedder: Embedder, targe
         say(f"contact sheet: {path.absolute()}")
 
 
-def _refuse_photos(target: Path, photos: Iterable[str]) -> None:
-    if not target.exists():
-        return
-    for photo in photos:
-        if os.path.exists(photo) and target.samefile(photo):  # noqa: PTH110 - a name, perhaps "-"
-            raise UsageError(f"{target}: is a photo; name another file for the contact sheet")
+def _refuse_others(target: Path) -> None:
+    """A contact sheet may replace an earlier one, never a photo or anything else."""
+    from facesearch.report import is_ours
+
+    if os.path.lexists(target) and not is_ours(target):
+        raise UsageError(
+            f"{target}: there is a file already, no contact sheet; name another, or delete it"
+        )
 
 
 def _query_tiles(result: QueryResult, sources: Sources, embedder: Embedder) -> list[Tile]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from facesearch.cli.numbers import number
 from facesearch.cli.pictures import NumberedPictures, draw_sheets, require_sheet
 from facesearch.cli.stores import existing_store, remember, say, say_store, store_option
 from facesearch.cli.transfer import report_line, transfer_bar
@@ -33,14 +34,6 @@ def _count(
         return int(value)
     except ValueError as error:
         raise click.BadParameter(f"{value!r} is neither a number nor 'all'") from error
-
-
-def _number(
-    context: click.Context, parameter: click.Parameter, value: float | None
-) -> float | None:
-    if value is not None and math.isnan(value):
-        raise click.BadParameter("nan is not a number")
-    return value
 
 
 def _box(context: click.Context, parameter: click.Parameter, value: str | None) -> Box | None:
@@ -93,7 +86,7 @@ def _box(context: click.Context, parameter: click.Parameter, value: str | None) 
 @click.option(
     "--max-distance",
     type=click.FloatRange(min=0),
-    callback=_number,
+    callback=number,
     metavar="D",
     help="Nothing farther than this (0 to 2).",
 )
@@ -104,7 +97,7 @@ def _box(context: click.Context, parameter: click.Parameter, value: str | None) 
 @click.option(
     "--min-score",
     type=click.FloatRange(0, 1),
-    callback=_number,
+    callback=number,
     help="Lowest detection score in the query photo, 0 to 1.",
 )
 @click.option(
@@ -161,7 +154,7 @@ def query(
     querying.check_space(gallery)
     asked = dict(_asked(photos))
     if contact_sheet is not None:
-        require_sheet(contact_sheet, asked)
+        require_sheet(contact_sheet)
     embedder = _embedder(gallery.store, min_score, device, offline)
     report = querying.query(gallery, embedder, [*asked.items()], options, NumberedPictures())
     _tell(report, format_)

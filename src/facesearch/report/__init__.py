@@ -19,7 +19,7 @@ from facesearch.report.contact_sheet import (
 )
 from facesearch.report.index_run import render_index_summary, render_prediction
 from facesearch.report.numbered_faces import numbered_faces
-from facesearch.report.picture_file import write_png
+from facesearch.report.picture_file import is_ours, write_png
 from facesearch.report.terminal import escape
 from facesearch.report.wording import count, size
 
@@ -32,6 +32,7 @@ __all__ = [
     "count",
     "coverage_line",
     "escape",
+    "is_ours",
     "neighbor_lines",
     "numbered_faces",
     "render_index_summary",

@@ -6,9 +6,20 @@ import os
 import tempfile
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from facesearch.errors import FacesearchError
+
+_SOFTWARE = "facesearch"
+
+
+def is_ours(path: str | Path) -> bool:
+    """Whether the file is a picture that facesearch wrote, which it may replace."""
+    try:
+        with Image.open(path) as image:
+            return image.format == "PNG" and image.info.get("Software") == _SOFTWARE
+    except (OSError, ValueError, SyntaxError):
+        return False
 
 
 def write_png(image: Image.Image, path: str | Path) -> None:
@@ -27,12 +38,18 @@ def write_png(image: Image.Image, path: str | Path) -> None:
         ) from error
 
 
+def _signature() -> PngImagePlugin.PngInfo:
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Software", _SOFTWARE)
+    return texts
+
+
 def _write_beside(image: Image.Image, target: Path) -> None:
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=".facesearch-", suffix=".png")
     beside = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            image.save(file, format="PNG")
+            image.save(file, format="PNG", pnginfo=_signature())
         beside.replace(target)
     except BaseException:
         beside.unlink(missing_ok=True)

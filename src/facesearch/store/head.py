@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from facesearch.errors import RecipeMismatchError, StoreError
+from facesearch.errors import RecipeMismatchError, StoreError, StoreTooNewError
 from facesearch.recipes import Recipe
 from facesearch.records import Progress
 from facesearch.store import archive, schema
@@ -214,7 +214,7 @@ def decode(raw: bytes, path: Path) -> Head:
     if named != schema.FORMAT or type(version) is not int or version < 1:
         raise archive.foreign(path)
     if version > schema.VERSION:
-        raise StoreError(
+        raise StoreTooNewError(
             f"{path}: made by a newer facesearch (format {version}); update facesearch"
         )
     try:

@@ -45,7 +45,7 @@ class StoreLock:
             while not self._try():
                 if not wait:
                     raise StoreBusyError(
-                        f"{self._location.name}: held by {self._holder()}; wait with --wait"
+                        f"{self._location}: held by {self._holder()}; wait with --wait"
                     )
                 time.sleep(_POLL_SECONDS)
             facts = {"pid": os.getpid(), "host": platform.node(), "since": int(time.time())}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facesearch.errors import StoreError, StoreMissingError
+from facesearch.errors import StoreError, StoreMissingError, StoreTooNewError
 from facesearch.recipes import Recipe
 from facesearch.records import Progress
 from facesearch.store import schema
@@ -264,9 +264,10 @@ def _refuse_newer(path: Path, location: Path) -> None:
         return
     try:
         decode(raw, path)
-    except StoreError as error:
-        if "newer" in str(error):
-            raise
+    except StoreTooNewError:
+        raise
+    except StoreError:
+        return  # what made it unreadable is told instead
 
 
 def _open_segments(location: Path, head: Head, archive: Archive) -> list[Segment]:

@@ -9,7 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from facesearch.errors import RecipeMismatchError, StoreError, StoreMissingError
+from facesearch.errors import (
+    RecipeMismatchError,
+    StoreError,
+    StoreMissingError,
+    StoreTooNewError,
+)
 from facesearch.recipes import Recipe
 from facesearch.records import PhotoEntry, PhotoResult
 from facesearch.store import compaction
@@ -108,7 +113,10 @@ class StoreWriter:
             return
         except StoreError as error:
             # A broken store may be built anew, a file of another kind must stay.
-            if "newer" in str(error) or peek_meta(real_location(self._target)) is None:
+            if (
+                isinstance(error, StoreTooNewError)
+                or peek_meta(real_location(self._target)) is None
+            ):
                 raise
             old = Head(self._recipe)
         path = rebuild_path(self._target)
@@ -127,15 +135,9 @@ class StoreWriter:
         asked, there = self._recipe, store.recipe
         if there.recipe_digest == asked.recipe_digest:
             return
-        old, new = _flat(there.as_dict()), _flat(asked.as_dict())
-        differences = [
-            f"{name} is {old.get(name)} in the store, {new.get(name)} is asked for"
-            for name in sorted(old.keys() | new.keys())
-            if old.get(name) != new.get(name) and name != "name"
-        ]
         raise RecipeMismatchError(
-            f"{store.path}: {'; '.join(differences)}; leave it out to keep the store's, or use "
-            "--redetect to make all rows anew"
+            f"{store.path}: made with {there.differences(asked)}; leave the option out, or detect "
+            "every photo again with --redetect"
         )
 
     def __enter__(self) -> StoreWriter:
@@ -219,8 +221,6 @@ class StoreWriter:
         root, entry = file
         known = self.content_id(result.content_hash) if result.content_hash else None
         if known is None:
-            if result.known:
-                raise ValueError(f"{entry.key}: a content that the store does not hold")
             known = self._pending.add_content(result)
             if result.content_hash and result.failure is None:
                 self._new[result.content_hash] = known
@@ -269,7 +269,6 @@ class StoreWriter:
             head = replaced(
                 self._head,
                 run=RunMark.here(*progress) if progress else None,
-                indexed_at=self._head.indexed_at or _now(),
                 segments=tuple(entries),
             )
             self._layout.write_head(head)
@@ -347,17 +346,6 @@ class StoreWriter:
             self._recipe = new.recipe
             self._adopt(Store.open(self._target))
             target.sweep(self._head)
-
-
-def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested plain data with dotted names."""
-    flat: dict[str, Any] = {}
-    for key, value in data.items():
-        if isinstance(value, dict):
-            flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat
 
 
 def _now() -> str:
