@@ -3,8 +3,9 @@
     python benchmarks/identification.py STORE
 
 STORE holds all of LFW (benchmarks/lfw_index.py --store STORE). The probe is a photo's most
-central face; its own photo and copies of it leave the list. rank-1: the nearest photo shows the person.
-mAP: mean average precision, divided by the five mates. recall@19: mates among the first 19. A probe
+central face; its own photo and copies of it leave the list. rank-1: the nearest photo shows the
+same person. mAP: mean average precision, divided by the five mates. recall@19: mates among the
+first 19. A probe
 without a face is a miss in all three.
 
 LFW names the person in the middle of each photo, so by default a gallery photo stands for its most

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +22,8 @@ from facesearch.photos import printable
 from facesearch.planning import make_plan, settle_gone
 from facesearch.recipes import Recipe
 from facesearch.scoping import choose_scopes
+from facesearch.sources import root_state
 from facesearch.store import Store, StoreWriter
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +115,13 @@ def _refuse_losses(held: Store, paths: Sequence[Path], options: IndexOptions) ->
         roots, scopes = choose_scopes(held, all_paths(held, paths), held.folder, options.exclude)
         plan = make_plan(held, scopes, roots, plan_options(held, options))
     except StoreError as error:
-        if options.prune:
-            return
-        raise FacesearchError(
-            f"{printable(held.path)}: damaged, so what a new store would lack cannot be told "
-            f"({error}); add --prune to build anew all the same"
-        ) from error
+        for root in held.roots:
+            if root_state(root.resolve(held.folder)) != "there":
+                raise FacesearchError(
+                    f"{printable(root.path)}: away, and a new store would lack its photos; plug it "
+                    "in before --rebuild, or forget it with facesearch roots drop"
+                ) from error
+        return  # whatever was held lies in folders that are read anew
     for away in plan.away:
         if away.kept:
             raise FacesearchError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -124,10 +125,15 @@ def test_photos_are_never_overwritten(program, store, photos, folder):
     before = own.read_bytes()
     done = program("query", "own.png", "--contact-sheet", "own.png")
     assert done.code == 2
-    assert "is a photo" in done.err
+    assert "own.png: there is a file already, no contact sheet" in done.err
     os.link(own, folder / "other.png")
     assert program("query", "own.png", "--contact-sheet", "other.png").code == 2
     assert own.read_bytes() == before
+    sheet = folder / "sheet.png"
+    assert program("query", "own.png", "--contact-sheet", "sheet.png").code == 0
+    drawn = sheet.stat().st_ino
+    assert program("query", "own.png", "--contact-sheet", "sheet.png").code == 0
+    assert sheet.stat().st_ino != drawn  # an earlier sheet is replaced
     enrolled = photos / "red" / "red1.png"
     before = enrolled.read_bytes()
     done = program("query", "own.png", "--contact-sheet", enrolled)
@@ -144,8 +150,11 @@ def test_a_sheet_that_cannot_be_written(program, store, red, folder, monkeypatch
     assert not loaded
 
 
-def test_what_was_found_is_printed_before_the_sheet_fails(program, store, red, folder):
-    (folder / "sheet.png").mkdir()
+def test_what_was_found_is_printed_before_the_sheet_fails(program, store, red, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("facesearch.report.picture_file._write_beside", full)
     done = program("query", "me.png", "-k", 1, "--contact-sheet", "sheet.png")
     assert done.code == 1
     assert done.lines[2].endswith("red1.png")

@@ -128,13 +128,20 @@ def test_debug_after_two_dashes_is_a_name(program, store):
     assert "--debug: no such file" in done.out
 
 
-@pytest.mark.parametrize("arguments", [["frobnicate"], ["info", "--nonsense"], ["query"], []])
+@pytest.mark.parametrize("arguments", [["frobnicate"], ["info", "--nonsense"], ["query"]])
 def test_wrong_usage(program, folder, arguments):
     done = program(*arguments)
     assert done.code == 2
-    assert "Usage: facesearch" in done.err
-    assert "Traceback" not in done.err
+    (line,) = done.err.splitlines()
+    assert line.startswith("facesearch: ")
+    assert line.endswith(" --help")
     assert done.raw == b""
+
+
+def test_no_arguments_at_all_show_the_help(program, folder):
+    done = program()
+    assert done.code == 2
+    assert "Usage: facesearch" in done.err + done.out
 
 
 def test_an_error_of_our_own_says_so(program, store, red, monkeypatch):

@@ -85,8 +85,19 @@ def test_a_log_that_cannot_be_written(library: Library, program: Callable[..., D
     library.add_many(4)
     done = program("index", "photos", "--log", "no/such/folder.json")
     assert done.code == 1
-    assert "folder.json: the log cannot be written" in done.err
-    assert len(library.store.files) == 4
+    assert "folder.json: its folder does not exist" in done.err
+    assert not library.path.exists()  # said before hours of work, not after
+
+
+def test_a_log_replaces_nothing_but_a_log(library: Library, program: Callable[..., Done]) -> None:
+    library.add_many(4)
+    photo = library.add("photo.jpg", "a photo")
+    assert program("index", "photos", "--log", "photos/photo.jpg").code == 2
+    assert program("index", "photos", "--log", "faces.npz").code == 2
+    assert program("index", "photos", "--log", "run.json").code == 0
+    assert program("index", "photos", "--log", "run.json").code == 0
+    assert json.loads((library.home / "run.json").read_text())["unchanged"] == 5
+    assert photo.read_bytes().endswith(b"a photo")
 
 
 def test_exit_codes(library: Library, program: Callable[..., Done]) -> None:

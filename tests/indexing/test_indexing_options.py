@@ -23,7 +23,7 @@ from photo_library import Library, arrays_of
 def test_other_options_name_both_values(library: Library) -> None:
     library.add_many(3)
     library.index(min_face=40)
-    with pytest.raises(RecipeMismatchError, match=r"min_face 40, not 60.*--redetect"):
+    with pytest.raises(RecipeMismatchError, match=r"min-face 40, not 60.*--redetect"):
         library.index(min_face=60)
     with pytest.raises(RecipeMismatchError, match="model facenet-128, not facenet-512"):
         library.index(model="facenet-512")

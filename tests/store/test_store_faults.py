@@ -191,7 +191,7 @@ HOLD = """
 import sys, time
 sys.path[:0] = {path!r}
 from pathlib import Path
-from conftest import Photos
+from made_photos import Photos
 from facesearch.store import Root
 import subprocess
 with Photos().open(Path(sys.argv[1])) as writer:

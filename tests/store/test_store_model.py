@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from facesearch.records import PhotoEntry
 from facesearch.store import Root, Store, StoreWriter, check_store
+from made_photos import Photos
 
 KEYS = st.sampled_from(["a", "b", "b/c", "b.d", "é", "\udcff", ""])
 TEXTS = st.sampled_from([f"photo {number}" for number in range(9)])
@@ -25,8 +26,6 @@ class StoreMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        from conftest import Photos  # the folder's own, by pytest's path
-
         self.photos = Photos()
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name) / "faces.npz"

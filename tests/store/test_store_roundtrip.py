@@ -237,7 +237,7 @@ def test_a_run_whose_process_is_gone_is_interrupted(photos, tmp_path):
 def test_another_recipe_is_refused_with_both_values(photos, tmp_path):
     photos.build(tmp_path / "s.npz", ["a"])
     other = Recipe(detector=DetectorOptions(min_face=40), extractor=ExtractorOptions(dim=8))
-    with pytest.raises(RecipeMismatchError, match=r"min_face is 20 in the store, 40 is asked"):
+    with pytest.raises(RecipeMismatchError, match="min-face 20, not 40"):
         StoreWriter.open(tmp_path / "s.npz", other)
     # The lock was given back.
     photos.open(tmp_path / "s.npz").close()

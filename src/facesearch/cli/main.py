@@ -91,9 +91,13 @@ def _refuse(error: click.ClickException) -> int:
     """Tells in one line what is wrong with the command line; the exit code."""
     from facesearch.cli.stores import say
 
+    message = error.format_message()
+    if "\n" in message:  # the whole help, where no command was named
+        error.show()
+        return error.exit_code
     context = getattr(error, "ctx", None)
     asked = context.command_path if context is not None else "facesearch"
-    say(f"facesearch: {error.format_message().rstrip('.')}; see {asked} --help")
+    say(f"facesearch: {message.rstrip('.')}; see {asked} --help")
     return error.exit_code
 
 

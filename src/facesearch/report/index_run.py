@@ -39,6 +39,7 @@ def _summary_facts(summary: IndexSummary) -> dict[str, Any]:
         "moved": summary.moved,
         "copies": summary.copies,
         "removed": summary.removed,
+        "usable": summary.usable,
         "gone_kept": summary.gone_kept,
         "faces": summary.faces,
         "without_face": summary.without_face,

@@ -113,10 +113,8 @@ class StoreWriter:
             return
         except StoreError as error:
             # A broken store may be built anew, a file of another kind must stay.
-            if (
-                isinstance(error, StoreTooNewError)
-                or peek_meta(real_location(self._target)) is None
-            ):
+            foreign = peek_meta(real_location(self._target)) is None
+            if foreign or isinstance(error, StoreTooNewError):
                 raise
             old = Head(self._recipe)
         path = rebuild_path(self._target)
