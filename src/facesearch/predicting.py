@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from facesearch.index_options import IndexOptions, choose_jobs, plan_options
@@ -36,31 +37,41 @@ def predict(
     plan = make_plan(held, scopes, roots, plan_options(held, options))
     sample = plan.read[:: max(1, len(plan.read) // _SAMPLE)][:_SAMPLE]
     jobs = choose_jobs(options, len(plan.read))
-    rate, faces = 0.0, 0.0
+    timing = _Timing()
     if sample:
         with photo_pool(intent.recipe, options, hooks, jobs) as pool:
-            rate, faces = _timed(pool, sample)
+            timing = _timed(pool, sample)
     row_bytes = intent.recipe.extractor.dim * 4 + _FACE_BYTES
     return IndexPrediction(
         photos=plan.seen,
         to_read=len(plan.read),
         sampled=len(sample),
-        seconds=len(plan.read) / rate if rate else 0.0,
-        store_bytes=int(len(plan.read) * (faces * row_bytes + _PHOTO_BYTES))
+        seconds=timing.start_up + len(plan.read) / timing.rate,
+        store_bytes=int(len(plan.read) * (timing.faces * row_bytes + _PHOTO_BYTES))
         + (held.size if held is not None else 0),
         not_read=dict(plan.not_read.most_common()),
         roots_away=tuple(plan.away),
     )
 
 
-def _timed(pool: PhotoPool, sample: Sequence[Work]) -> tuple[float, float]:
-    """Photos a second without the networks' loading time, and faces a photo."""
+@dataclass(frozen=True, slots=True)
+class _Timing:
+    """Seconds until the first result, photos a second from then on, faces a photo."""
+
+    start_up: float = 0.0
+    rate: float = 1.0
+    faces: float = 0.0
+
+
+def _timed(pool: PhotoPool, sample: Sequence[Work]) -> _Timing:
+    """Times a sample; the rate is that of its second half, when every worker has started."""
+    started = time.monotonic()
     times: list[float] = []
     faces = 0
     tasks = ([PhotoTask(number, work.path)] for number, work in enumerate(sample))
     for _, result in pool.run(tasks):
         times.append(time.monotonic())
         faces += 0 if isinstance(result, Lost) else len(result.faces)
-    if len(times) < 2:
-        return 1.0, float(faces)
-    return (len(times) - 1) / max(times[-1] - times[0], 1e-3), faces / len(times)
+    late = times[len(times) // 2 :]
+    rate = (len(late) - 1) / max(late[-1] - late[0], 1e-3) if len(late) > 1 else 1.0
+    return _Timing(times[0] - started, rate, faces / len(times))

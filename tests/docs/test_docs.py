@@ -49,6 +49,11 @@ def cli_commands() -> dict[str, click.Command]:
     return found
 
 
+def benchmark_options(name: str) -> list[str]:
+    source = (ROOT / "benchmarks" / name).with_suffix(".py").read_text(encoding="utf-8")
+    return re.findall(r'add_argument\(\s*"(--[a-z-]+)"', source)
+
+
 def options_of(command: click.Command) -> set[str]:
     """The long options, or the short one where there is none; ``--help`` goes without saying."""
     found = set()
@@ -126,6 +131,8 @@ def test_mentioned_options_exist(document):
     code = re.sub(r"^(\S*python\S* -m )?pip .*", "", code, flags=re.MULTILINE)
     scripts = set(re.findall(r"(?:scripts/|\.ci/)[a-z-]+", code)) & {"scripts/demo", "scripts/test"}
     known = known.union(*(FLAG.findall(script_help(script)) for script in scripts))
+    benchmarks = set(re.findall(r"benchmarks[./](\w+)", code))
+    known = known.union(*(benchmark_options(name) for name in sorted(benchmarks)))
     assert set(FLAG.findall(code)) <= known
     for line in code.splitlines():
         mention = re.match(r"(?:\$ )?(facesearch(?: [a-z]+)*)", line.strip())
