@@ -54,27 +54,39 @@ def list_command(store: Path | None, as_json: bool) -> None:
 @click.argument("new", type=click.Path(path_type=Path))
 @store_option
 @click.option("--wait", is_flag=True, help="Wait while another process writes the store.")
-def move_command(old: Path, new: Path, store: Path | None, wait: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def move_command(old: Path, new: Path, store: Path | None, wait: bool, as_json: bool) -> None:
     """Say that the folder OLD lies at NEW now; nothing is read again."""
     from facesearch.report import count, escape
     from facesearch.rooting import move_root
 
     path = existing_store(store)
     say_store(path)
-    photos = move_root(path, Path(os.path.abspath(old)), Path(os.path.abspath(new)), wait)
-    click.echo(escape(f"{new}: {count(photos, 'photo')}, formerly at {old}"))
+    there, now = Path(os.path.abspath(old)), Path(os.path.abspath(new))
+    photos = move_root(path, there, now, wait)
+    if as_json:
+        facts = {"store": str(path), "moved": str(there), "to": str(now), "photos": photos}
+        click.echo(json.dumps({"schema": 1, **facts}, indent=2))
+        return
+    click.echo(escape(f"{now}: {count(photos, 'photo')}, formerly at {there}"))
 
 
 @roots.command("drop")
 @click.argument("root", type=click.Path(path_type=Path))
 @store_option
 @click.option("--wait", is_flag=True, help="Wait while another process writes the store.")
-def drop_command(root: Path, store: Path | None, wait: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def drop_command(root: Path, store: Path | None, wait: bool, as_json: bool) -> None:
     """Forget the folder ROOT and all its photos; the photo files stay."""
     from facesearch.report import count, escape
     from facesearch.rooting import drop_root
 
     path = existing_store(store)
     say_store(path)
-    photos = drop_root(path, Path(os.path.abspath(root)), wait)
-    click.echo(escape(f"{root}: dropped, {count(photos, 'photo')} forgotten"))
+    folder = Path(os.path.abspath(root))
+    photos = drop_root(path, folder, wait)
+    if as_json:
+        facts = {"store": str(path), "dropped": str(folder), "photos": photos}
+        click.echo(json.dumps({"schema": 1, **facts}, indent=2))
+        return
+    click.echo(escape(f"{folder}: dropped, {count(photos, 'photo')} forgotten"))
