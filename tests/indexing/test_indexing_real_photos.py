@@ -115,7 +115,7 @@ def test_killed_at_twenty_moments_it_ends_as_if_it_was_not(
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        time.sleep(moments.uniform(1, 20))
+        time.sleep(moments.uniform(1, 15))
         run.send_signal(signal.SIGKILL)
         run.wait()
         subprocess.run(index(tmp_path / "photos", killed), capture_output=True, check=True)
