@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from facesearch.weights import home
+from group_photo import side_by_side
 
 Shell = Callable[[str], subprocess.CompletedProcess[str]]
 PEOPLE = ("ben_afflek", "elton_john", "madonna", "mindy_kaling")
@@ -28,7 +29,7 @@ def reader_folder(tmp_path: Path, samples: Path) -> Path:
     _copy(asked[:2], tmp_path / "home" / "Pictures")
     for name, photo in zip(("photo.jpg", "grandma.jpg", "holiday.jpg"), asked[1:], strict=True):
         shutil.copy(photo, folder / name)
-    _side_by_side(asked[1:3]).save(folder / "family.jpg", quality=95)
+    side_by_side(asked[1:3], folder / "family.jpg")
     Image.linear_gradient("L").convert("RGB").save(folder / "landscape.jpg")
     return folder
 
@@ -66,14 +67,3 @@ def _copy(photos: list[Path], folder: Path) -> None:
     folder.mkdir(parents=True)
     for photo in photos:
         shutil.copy(photo, folder)
-
-
-def _side_by_side(photos: list[Path]) -> Image.Image:
-    pictures = [Image.open(photo).convert("RGB") for photo in photos]
-    height = max(picture.height for picture in pictures)
-    canvas = Image.new("RGB", (sum(picture.width for picture in pictures), height), "white")
-    x = 0
-    for picture in pictures:
-        canvas.paste(picture, (x, 0))
-        x += picture.width
-    return canvas

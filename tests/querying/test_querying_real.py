@@ -15,6 +15,7 @@ from PIL import Image
 
 import facesearch
 from facesearch.errors import NoFaceError
+from group_photo import side_by_side
 
 pytestmark = pytest.mark.weights
 
@@ -39,18 +40,6 @@ def program(*arguments: object, **options) -> subprocess.CompletedProcess[bytes]
         check=False,
         **options,
     )
-
-
-def side_by_side(photos: list[Path], target: Path) -> Path:
-    pictures = [Image.open(photo).convert("RGB") for photo in photos]
-    height = max(picture.height for picture in pictures)
-    canvas = Image.new("RGB", (sum(picture.width for picture in pictures), height), "white")
-    x = 0
-    for picture in pictures:
-        canvas.paste(picture, (x, 0))
-        x += picture.width
-    canvas.save(target, quality=95)
-    return target
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facesearch.records import TRANSIENT_REASONS
 from facesearch.store import schema
 from facesearch.store.archive import damaged
 from facesearch.store.segments import Segment
@@ -284,14 +283,6 @@ class ContentTable:
         """(n,) bool: whether the photo could not be used."""
         offsets, _ = self.text_column("reason")
         return offsets[1:] > offsets[:-1]
-
-    @cached_property
-    def transient(self) -> NDArray[np.bool_]:
-        """(n,) bool: whether it failed for a reason that may be gone the next time."""
-        transient = np.zeros(self._count, np.bool_)
-        for row in np.flatnonzero(self.failed).tolist():
-            transient[row] = self._text("reason", row) in TRANSIENT_REASONS
-        return transient
 
     @cached_property
     def face_counts(self) -> Ints:
