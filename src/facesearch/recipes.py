@@ -16,7 +16,7 @@ from facesearch.errors import RecipeMismatchError
 
 @dataclass(frozen=True, slots=True)
 class DetectorOptions:
-    """How faces are found.
+    """How faces are found. ``name`` is "mtcnn", or "none" where the whole photo is one item.
 
     ``min_face`` is the smallest face in original pixels; a face must also reach ``min_face_share``
     of the photo's shorter side. ``thresholds`` are those of P-, R- and O-Net; ``min_score`` is the
@@ -44,7 +44,8 @@ class CropOptions:
 
     ``name`` is "aligned" (turned and scaled so that the five landmarks lie where they do in an
     upright face; a box without landmarks is cut as "margin"), "margin" (the box, stretched to a
-    square) or "square" (the square around the box). ``margin`` is what is left around the box, as a
+    square), "square" (the square around the box) or "whole" (the whole photo, stretched to a
+    square). ``margin`` is what is left around the box, as a
     share of its longer side, on each side. ``resampling`` is "area" (areas when shrinking, linear
     when growing), "cubic" (the same with cubic) or "linear". ``benchmarks/crops.py`` compares the
     default with others.
@@ -58,7 +59,9 @@ class CropOptions:
 @dataclass(frozen=True, slots=True)
 class ExtractorOptions:
     """How a crop becomes an embedding. ``model`` is a name of the weights manifest, ``weights`` its
-    SHA-256. ``flip`` averages with the mirrored crop.
+    SHA-256. ``standardise`` is how the network brings pixels to one scale, ``flip`` averages with
+    the mirrored crop, ``unit`` brings rows to length 1; without it they stay as the network gave
+    them, and their distances have no upper limit.
     """
 
     model: str = "facenet-128"
@@ -67,11 +70,21 @@ class ExtractorOptions:
     input_size: int = 160
     standardise: str = "face"
     flip: bool = False
+    unit: bool = True
 
 
 EXTRACTORS = {
     "facenet-128": ExtractorOptions(),
     "facenet-512": ExtractorOptions(model="facenet-512", dim=512, standardise="fixed"),
+    "vgg16": ExtractorOptions("vgg16", "", 4_096, 224, "caffe"),
+    "inception-resnet-v2": ExtractorOptions(
+        "inception-resnet-v2", "", 55_296, 250, "tf", unit=False
+    ),
+    "efficientnet-v2l": ExtractorOptions("efficientnet-v2l", "", 81_920, 250, "none", unit=False),
+    "small-cnn": ExtractorOptions("small-cnn", "", 107_648, 250, "none", unit=False),
+    "small-cnn-without-pois": ExtractorOptions(
+        "small-cnn-without-pois", "", 107_648, 250, "none", unit=False
+    ),
 }
 """The embedding networks as published, by name; weights' hashes are filled in from the manifest."""
 
@@ -111,14 +124,17 @@ class Recipe:
         except (KeyError, TypeError, ValueError) as error:
             raise RecipeMismatchError(f"the recipe cannot be understood ({error})") from error
 
+    @property
+    def subject(self) -> str:
+        """What a row stands for: "face" or "photo"."""
+        return "photo" if self.detector.name == "none" else "face"
+
     def differences(self, other: Recipe) -> str:
         """Each field in which the two differ with both values, for people."""
         mine, its = _flat(self.as_dict()), _flat(other.as_dict())
-        differing = [
-            key
-            for key in sorted(mine.keys() | its.keys())
-            if mine.get(key) != its.get(key) and key not in _TOLD_BY_OTHERS
-        ]
+        unequal = [key for key in sorted(mine.keys() | its.keys()) if mine.get(key) != its.get(key)]
+        telling = [key for key in unequal if key not in _TOLD_BY_OTHERS]
+        differing = telling or [key for key in unequal if key != "name"]
         return ", ".join(
             f"{key.split()[-1].replace('_', '-')} {mine.get(key)}, not {its.get(key)}"
             for key in differing
