@@ -87,7 +87,8 @@ class Pipeline:
         return [self._with_rows(result, rows) for result, _ in found]
 
     def detect(self, photo: Photo) -> list[Face]:
-        """The photo's faces in reading order, in upright original pixels.
+        """The photo's faces in reading order, in upright original pixels; or the photo itself as
+        one item without a box, where the recipe detects nothing.
 
         Raises:
             ModelError: a network failed.
@@ -99,10 +100,16 @@ class Pipeline:
         return [scaled(face, 1 / facts.scale) for face in found]
 
     def embed(self, photo: Photo, faces: Sequence[Face]) -> Embeddings:
-        """(len(faces), dim) unit rows for faces given in upright original pixels.
+        """(len(faces), dim) rows for faces given in upright original pixels.
 
         A face without landmarks, as a drawn box is, gets those that the detector sees in it.
+
+        Raises:
+            UsageError: a box, where the recipe takes whole photos.
+            ModelError: a network failed.
         """
+        if self._recipe.subject == "photo" and any(face.box is not None for face in faces):
+            raise UsageError("a system of whole photos takes no box; leave it out")
         if not faces:
             return self._no_rows()
         marked = [face if face.landmarks else self._marked(photo, face) for face in faces]
@@ -110,7 +117,10 @@ class Pipeline:
 
     def _marked(self, photo: Photo, face: Face) -> Face:
         scale = photo.facts.scale
-        points = self._detector.landmarks(photo.pixels, scaled(face, scale).box)
+        box = scaled(face, scale).box
+        if box is None:
+            return face
+        points = self._detector.landmarks(photo.pixels, box)
         return dataclasses.replace(face, landmarks=tuple((x / scale, y / scale) for x, y in points))
 
     def _find(self, task: PhotoTask) -> tuple[PhotoResult, Pixels]:
@@ -193,9 +203,9 @@ class LazyPipeline:
 
 def scaled(face: Face, factor: float) -> Face:
     """The face with box and landmarks multiplied by ``factor``."""
-    if factor == 1:
-        return face
     box = face.box
+    if factor == 1 or box is None:
+        return face
     return dataclasses.replace(
         face,
         box=Box(box.x * factor, box.y * factor, box.width * factor, box.height * factor),

@@ -9,7 +9,8 @@ from PIL import Image
 
 from facesearch.errors import ModelError, UsageError
 from facesearch.extractors import Extractor, load_extractor
-from facesearch.extractors.facenet import MAX_CHUNK, FaceNetExtractor, chunks
+from facesearch.extractors.facenet import MAX_CHUNK, FaceNetExtractor
+from facesearch.extractors.rows import chunks
 from facesearch.faces import load_detector
 from facesearch.faces.crop import crop_faces
 from facesearch.recipes import CropOptions, DetectorOptions, ExtractorOptions
@@ -38,7 +39,7 @@ def _crops(count: int) -> Any:
 
 @given(st.integers(0, 500))
 def test_chunks_cover_everything_once_in_few_sizes(count: int) -> None:
-    parts = list(chunks(count))
+    parts = list(chunks(count, MAX_CHUNK))
 
     assert [row for part in parts for row in range(count)[part]] == list(range(count))
     assert {part.stop - part.start for part in parts} <= {1, 2, 4, 8, 16}

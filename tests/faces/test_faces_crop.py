@@ -2,11 +2,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from facesearch.errors import UsageError
+from facesearch.faces import load_detector
 from facesearch.faces.crop import CUTTERS, RESAMPLINGS, TEMPLATE, crop_faces, sharpness
-from facesearch.recipes import CropOptions
+from facesearch.recipes import CropOptions, DetectorOptions
 from facesearch.records import Box, Face, Pixels
+from facesearch.runtimes import RuntimeOptions
 
 LANDMARKS = ((40.0, 50.0), (60.0, 50.0), (50.0, 62.0), (42.0, 73.0), (58.0, 73.0))
 
@@ -48,6 +51,38 @@ def test_a_crop_ends_where_the_photo_ends() -> None:
 
     assert crop[0, 0, 0] == 0
     assert crop[-1, 0, 1] == 119
+
+
+@pytest.mark.parametrize("size", [20, 224, 250, 400])
+def test_a_whole_photo_is_what_pillow_makes_of_it(size: int) -> None:
+    """Shrunk, grown, and in one direction each; on the pixel."""
+    photo = Image.fromarray(np.random.default_rng(1).integers(0, 256, (120, 250, 3), np.uint8))
+    options = CropOptions("whole", 0.0, "cubic")
+
+    crop = crop_faces(np.asarray(photo), [Face(None, (), 1.0)], options, size)[0]
+
+    np.testing.assert_array_equal(crop, np.asarray(photo.resize((size, size))))
+
+
+@pytest.mark.parametrize("resampling", RESAMPLINGS)
+def test_a_whole_photo_of_the_right_size_stays_as_it_is(resampling: str) -> None:
+    photo = np.random.default_rng(1).integers(0, 256, (250, 250, 3), np.uint8)
+    options = CropOptions("whole", 0.0, resampling)
+
+    assert (crop_faces(photo, [Face(None, (), 1.0)], options, 250)[0] == photo).all()
+
+
+@pytest.mark.parametrize("name", ["margin", "square", "aligned"])
+def test_where_there_is_no_box_no_face_is_cut_out(name: str) -> None:
+    with pytest.raises(UsageError, match="no box"):
+        crop_faces(_ramps(), [Face(None, (), 1.0)], CropOptions(name), 32)
+
+
+def test_without_a_detector_the_photo_is_the_one_item() -> None:
+    detector = load_detector(DetectorOptions("none"), RuntimeOptions())
+
+    assert detector.detect(_ramps(), 0.0) == [Face(None, (), 1.0)]
+    assert detector.landmarks(_ramps(), Box(0, 0, 9, 9)) == ()
 
 
 @pytest.mark.parametrize("resampling", RESAMPLINGS)

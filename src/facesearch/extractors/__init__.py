@@ -33,8 +33,8 @@ class Extractor(Protocol):
         """Embed ``batch``, (n, input_size, input_size, 3) uint8 RGB, n >= 0.
 
         Returns:
-            (n, dim) float32, rows of unit length. A crop's row does not depend on the other crops
-            of the batch by more than 1e-5.
+            (n, dim) float32, rows of unit length where the options say so. A crop's row does not
+            depend on the other crops of the batch by more than 1e-5 of its length.
 
         Raises:
             UsageError: the batch has another shape.
@@ -62,8 +62,19 @@ def _facenet(options: ExtractorOptions, runtime: RuntimeOptions) -> Extractor:
     return load_facenet(options, runtime)
 
 
+def _whole_photo(options: ExtractorOptions, runtime: RuntimeOptions) -> Extractor:
+    from facesearch.extractors.whole_photo import load_whole_photo
+
+    return load_whole_photo(options, runtime)
+
+
 EXTRACTORS: dict[str, Callable[[ExtractorOptions, RuntimeOptions], Extractor]] = {
     "facenet-128": _facenet,
     "facenet-512": _facenet,
+    "vgg16": _whole_photo,
+    "inception-resnet-v2": _whole_photo,
+    "efficientnet-v2l": _whole_photo,
+    "small-cnn": _whole_photo,
+    "small-cnn-without-pois": _whole_photo,
 }
 """Model -> loader; a further extractor is one line here."""

@@ -5,15 +5,12 @@ Source: Schroff et al. 2015, "FaceNet: A Unified Embedding for Face Recognition 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
-from numpy.typing import NDArray
 
-from facesearch.errors import ModelError, UsageError
+from facesearch.extractors.rows import check_crops, chunks, open_network, run, unit
 from facesearch.recipes import ExtractorOptions
 from facesearch.records import Embeddings, Pixels
-from facesearch.runtimes import Network, NetworkSpec, RuntimeOptions, load_network
+from facesearch.runtimes import Network, RuntimeOptions
 
 MAX_CHUNK = 16
 """Crops in one call at most: 32 are no faster and take 80 MB more."""
@@ -21,10 +18,7 @@ MAX_CHUNK = 16
 
 def load_facenet(options: ExtractorOptions, runtime: RuntimeOptions) -> FaceNetExtractor:
     """Load the network. See ``facesearch.extractors.load_extractor``."""
-    spec = NetworkSpec(
-        options.model, runtime.runtime, runtime.device, runtime.threads, options.standardise
-    )
-    return FaceNetExtractor(options, load_network(spec))
+    return FaceNetExtractor(options, open_network(options, runtime))
 
 
 class FaceNetExtractor:
@@ -48,53 +42,16 @@ class FaceNetExtractor:
 
     def embed(self, batch: Pixels) -> Embeddings:
         """See ``facesearch.extractors.Extractor``."""
-        side = self.input_size
-        if np.shape(batch)[1:] != (side, side, 3):
-            raise UsageError(f"crops must be (n, {side}, {side}, 3), not {np.shape(batch)}")
+        check_crops(batch, self.input_size)
         rows = np.empty((len(batch), self.dim), np.float32)
-        for chunk in chunks(len(batch)):
+        for chunk in chunks(len(batch), MAX_CHUNK):
             rows[chunk] = self._unit_rows(batch[chunk])
         return rows
 
     def _unit_rows(self, crops: Pixels) -> Embeddings:
         pixels = crops.astype(np.float32)
-        rows = _unit(self._run(pixels))
+        rows = unit(run(self._network, pixels, self._options))
         if self._options.flip:
-            rows = _unit(rows + _unit(self._run(np.ascontiguousarray(pixels[:, :, ::-1]))))
+            mirrored = np.ascontiguousarray(pixels[:, :, ::-1])
+            rows = unit(rows + unit(run(self._network, mirrored, self._options)))
         return rows
-
-    def _run(self, pixels: NDArray[np.float32]) -> Embeddings:
-        rows = self._network(pixels)["embedding"]
-        if rows.shape != (len(pixels), self.dim):
-            raise ModelError(
-                f"the network {self._options.model} gave an array of shape {rows.shape} where "
-                f"the recipe says {(len(pixels), self.dim)}"
-            )
-        return rows
-
-
-def chunks(count: int) -> Iterator[slice]:
-    """Split ``count`` crops into chunks whose sizes are powers of two.
-
-    So only five shapes are ever compiled and nothing is computed for padding.
-    """
-    start = 0
-    while start < count:
-        size = min(MAX_CHUNK, 1 << ((count - start).bit_length() - 1))
-        yield slice(start, start + size)
-        start += size
-
-
-def _unit(rows: Embeddings) -> Embeddings:
-    """Rows of length 1.
-
-    Raises:
-        ModelError: a row has no length or no numbers in it, so it points nowhere.
-    """
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    if not (np.isfinite(lengths).all() and (lengths > 0).all()):
-        raise ModelError(
-            "the network gave an embedding without a direction; "
-            "check its weights with: facesearch models verify"
-        )
-    return np.asarray(rows / lengths, np.float32)

@@ -1,4 +1,4 @@
-"""Where faces are in a photo, and how they are cut out."""
+"""Where faces are in a photo, and how they are cut out; or the photo as one item."""
 
 from __future__ import annotations
 
@@ -88,7 +88,15 @@ def _mtcnn(options: DetectorOptions, runtime: RuntimeOptions) -> Detector:
     return load_mtcnn(options, runtime)
 
 
+def _none(options: DetectorOptions, runtime: RuntimeOptions) -> Detector:
+    from facesearch.faces.whole_photo import WholePhoto
+
+    del options, runtime
+    return WholePhoto()
+
+
 DETECTORS: dict[str, Callable[[DetectorOptions, RuntimeOptions], Detector]] = {
     "mtcnn": _mtcnn,
+    "none": _none,
 }
 """Name -> loader; a further detector is one line here."""

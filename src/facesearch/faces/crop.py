@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from facesearch.errors import UsageError
 from facesearch.recipes import CropOptions
-from facesearch.records import Face, Pixels
+from facesearch.records import Box, Face, Pixels
 
 Cutter = Callable[[Pixels, Face, CropOptions, int], Pixels]
 
@@ -29,7 +29,8 @@ def crop_faces(pixels: Pixels, faces: Sequence[Face], options: CropOptions, size
 
     Args:
         pixels: (h, w, 3) uint8 RGB.
-        faces: boxes and landmarks in pixels of ``pixels``; a box may reach outside.
+        faces: boxes and landmarks in pixels of ``pixels``; a box may reach outside. "whole" looks
+            at none of it.
         options: which cut, margin and resampling.
         size: side of a crop in pixels.
 
@@ -37,7 +38,8 @@ def crop_faces(pixels: Pixels, faces: Sequence[Face], options: CropOptions, size
         (len(faces), size, size, 3) uint8 RGB.
 
     Raises:
-        UsageError: unknown cut or resampling, or a box that lies outside the photo altogether.
+        UsageError: unknown cut or resampling, or a box that is missing or lies outside the photo
+            altogether.
     """
     if options.name not in CUTTERS:
         raise UsageError(f"there is no crop {options.name!r}; choose one of {', '.join(CUTTERS)}")
@@ -61,7 +63,7 @@ def sharpness(crop: Pixels) -> float:
 
 def _cut_margin(pixels: Pixels, face: Face, options: CropOptions, size: int) -> Pixels:
     """The box grown by the margin, stretched to a square."""
-    box = face.box
+    box = _box(face)
     margin = options.margin * max(box.width, box.height)
     x1, x2 = _span(box.x - margin, box.x + box.width + margin, pixels.shape[1])
     y1, y2 = _span(box.y - margin, box.y + box.height + margin, pixels.shape[0])
@@ -70,7 +72,7 @@ def _cut_margin(pixels: Pixels, face: Face, options: CropOptions, size: int) -> 
 
 def _cut_square(pixels: Pixels, face: Face, options: CropOptions, size: int) -> Pixels:
     """The square around the box grown by the margin."""
-    box = face.box
+    box = _box(face)
     half = max(box.width, box.height) * (0.5 + options.margin)
     x, y = box.center
     x1, x2 = _span(x - half, x + half, pixels.shape[1])
@@ -98,6 +100,27 @@ def _cut_aligned(pixels: Pixels, face: Face, options: CropOptions, size: int) ->
         source, matrix, (size, size), flags=method, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(warped, np.uint8)
+
+
+def _cut_whole(pixels: Pixels, face: Face, options: CropOptions, size: int) -> Pixels:
+    """The whole photo stretched to a square.
+
+    "cubic" is Pillow's own BICUBIC, pixel for pixel what ``Image.resize`` gives: it widens its
+    kernel when it shrinks. The other cuts' "cubic" is areas where an axis shrinks.
+    """
+    del face
+    if options.resampling != "cubic":
+        return _stretched(pixels, size, options.resampling)
+    from PIL import Image
+
+    resized = Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC)
+    return np.asarray(resized, np.uint8)
+
+
+def _box(face: Face) -> Box:
+    if face.box is None:
+        raise UsageError("a whole photo has no box to cut out; its crop is 'whole'")
+    return face.box
 
 
 def _usable(landmarks: NDArray[np.float64], pixels: Pixels) -> bool:
@@ -172,5 +195,6 @@ CUTTERS: dict[str, Cutter] = {
     "margin": _cut_margin,
     "square": _cut_square,
     "aligned": _cut_aligned,
+    "whole": _cut_whole,
 }
 RESAMPLINGS = ("area", "cubic", "linear")

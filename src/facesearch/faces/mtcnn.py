@@ -149,21 +149,22 @@ def pyramid(shorter: int, min_face: float, factor: float) -> list[float]:
 
 
 def reading_order(faces: list[Face]) -> list[Face]:
-    """Sort ``faces`` as people read: rows from the top, each from the left.
+    """Sort ``faces``, which have boxes, as people read: rows from the top, each from the left.
 
     A face belongs to a row when its centre is within half a face height of the row's mean centre.
     """
-    rows: list[list[Face]] = []
-    for face in sorted(faces, key=lambda face: (face.box.center[1], face.box.x, -face.score)):
+    placed = [(face.box, face) for face in faces if face.box is not None]
+    rows: list[list[tuple[Box, Face]]] = []
+    for box, face in sorted(placed, key=lambda at: (at[0].center[1], at[0].x, -at[1].score)):
         if rows:
             row = rows[-1]
-            middle = sum(member.box.center[1] for member in row) / len(row)
-            height = sum(member.box.height for member in row) / len(row)
-            if face.box.center[1] - middle <= (height + face.box.height) / 4:
-                row.append(face)
+            middle = sum(member.center[1] for member, _ in row) / len(row)
+            height = sum(member.height for member, _ in row) / len(row)
+            if box.center[1] - middle <= (height + box.height) / 4:
+                row.append((box, face))
                 continue
-        rows.append([face])
-    return [face for row in rows for face in sorted(row, key=lambda face: (face.box.x, face.box.y))]
+        rows.append([(box, face)])
+    return [face for row in rows for _, face in sorted(row, key=lambda at: (at[0].x, at[0].y))]
 
 
 def _faces(rows: Rows, landmarks: NDArray[np.float64], height: int, width: int) -> list[Face]:

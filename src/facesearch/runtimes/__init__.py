@@ -28,7 +28,7 @@ class Network(Protocol):
             Named arrays, each with n first. The names are those of the network, in every runtime:
             "mtcnn-pnet" gives "face" (n, rows, columns) in 0..1 and "box" (n, rows, columns, 4);
             "mtcnn-rnet" "face" (n,) and "box" (n, 4); "mtcnn-onet" besides those "landmarks"
-            (n, 10); "facenet-..." gives "embedding" (n, dim).
+            (n, 10); all others give "embedding" (n, dim).
 
         Raises:
             ModelError: the network failed, for whatever reason (out of memory too).
@@ -68,7 +68,9 @@ class NetworkSpec:
     """Which network, and what runs it. ``name`` is a name of the weights manifest.
 
     ``standardise`` is how a face network brings pixels to one scale: "face" ((x - mean) / standard
-    deviation of each face) or "fixed" ((x - 127.5) / 127.5). MTCNN's networks know one way only.
+    deviation of each face) or "fixed" ((x - 127.5) / 127.5). The other networks know one way only.
+    ``sha256`` (hex) are the weights that are meant, where they may change under their name; ""
+    takes what is there.
     """
 
     name: str
@@ -76,6 +78,7 @@ class NetworkSpec:
     device: str = "auto"
     threads: int = 1
     standardise: str = "face"
+    sha256: str = ""
 
     @property
     def options(self) -> RuntimeOptions:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.errors import DeviceError, ModelError, UsageError, WeightsError
+from facesearch.runtimes import keras_applications, small_cnn_layers
 from facesearch.runtimes.facenet_h5 import facenet_layers
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class TensorFlowNetwork:
 
 def load(spec: NetworkSpec) -> TensorFlowNetwork:
     """Build ``spec``'s network. See ``facesearch.runtimes.load_network``."""
-    tf = _import_tensorflow(spec.threads)
+    tf = import_tensorflow(spec.threads)
     device = _device(tf, spec.device)
     build = _BUILDERS.get(spec.name)
     if build is None:
@@ -98,7 +99,7 @@ def device_of(options: RuntimeOptions) -> str:
     """See ``facesearch.runtimes.device_name``."""
     if options.device == "cpu":
         return "CPU"
-    tf = _import_tensorflow(options.threads)
+    tf = import_tensorflow(options.threads)
     if _device(tf, options.device) == "/CPU:0":
         return "CPU"
     details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
@@ -125,7 +126,7 @@ def _device(tf: Any, wanted: str) -> str:
     return "/CPU:0"
 
 
-def _import_tensorflow(threads: int) -> Any:
+def import_tensorflow(threads: int) -> Any:
     """TensorFlow, quiet and with limited threads, as far as the process still allows."""
     if "tensorflow" in sys.modules:
         import tensorflow as tf
@@ -336,4 +337,9 @@ _BUILDERS: dict[str, Callable[[Any, Any], tuple[Shape, Graph]]] = {
     "mtcnn-onet": _onet,
     "facenet-128": _facenet,
     "facenet-512": _facenet,
+    "vgg16": keras_applications.build,
+    "inception-resnet-v2": keras_applications.build,
+    "efficientnet-v2l": keras_applications.build,
+    "small-cnn": small_cnn_layers.build,
+    "small-cnn-without-pois": small_cnn_layers.build,
 }

@@ -3,7 +3,8 @@
 from facesearch.weights.arrays import load_arrays
 from facesearch.weights.cache import home
 from facesearch.weights.download import Bar, BarFactory, NoBar
-from facesearch.weights.manifest import WeightFile, find, load_manifest, sha256_of
+from facesearch.weights.kept import KeptFile, bring, keep, kept, kept_file, sha256_of
+from facesearch.weights.manifest import KEPT, WeightFile, find, load_manifest
 from facesearch.weights.pull import (
     WeightState,
     ensure,
@@ -18,14 +19,20 @@ from facesearch.weights.pull import (
 )
 
 __all__ = [
+    "KEPT",
     "Bar",
     "BarFactory",
+    "KeptFile",
     "NoBar",
     "WeightFile",
     "WeightState",
+    "bring",
     "ensure",
     "find",
     "home",
+    "keep",
+    "kept",
+    "kept_file",
     "load_arrays",
     "load_manifest",
     "path_of",

@@ -31,6 +31,11 @@ def home() -> Path:
     return user_cache_path("facesearch", appauthor=False)
 
 
+def model_file(name: str) -> Path:
+    """Where the weights of a model are kept that do not lie in an installed package."""
+    return home() / "models" / f"{name}.h5"
+
+
 def sha256_file(path: Path) -> str:
     """SHA-256 (hex) of a file's bytes; a file that has not changed is hashed once a process.
 
@@ -55,6 +60,25 @@ def copy_hashed(source: BinaryIO, target: BinaryIO, advance: Callable[[int], obj
         target.write(chunk)
         advance(len(chunk))
     return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def reading(source: Path) -> Iterator[BinaryIO]:
+    """A stream of the bytes of a file that a person named.
+
+    Raises:
+        WeightsError: it is no file, or cannot be opened.
+    """
+    if source.exists() and not source.is_file():  # A pipe can be read but once.
+        raise WeightsError(f"cannot read {source}: it is not a file; give the path of one")
+    try:
+        stream = source.open("rb")
+    except OSError as error:
+        raise WeightsError(
+            f"cannot read {source}: {error.strerror}; give the path of a file"
+        ) from error
+    with stream:
+        yield stream
 
 
 @contextlib.contextmanager

@@ -12,28 +12,33 @@ from typing import Any, Literal
 
 from facesearch.errors import UsageError, WeightsError
 
-Kind = Literal["sdist", "release", "wheel"]
+Kind = Literal["sdist", "release", "wheel", "keras", "trained"]
+KEPT: tuple[Kind, ...] = ("keras", "trained")
+"""Kinds whose SHA-256 is known only once the file is here; see ``kept``."""
 
 
 @dataclass(frozen=True, slots=True)
 class WeightFile:
     """One file of weights.
 
-    ``source`` is the archive's file name (sdist), the release's key (release) or the installed
-    package (wheel); ``member`` is the path inside it. ``size`` is in bytes, None where the source
-    does not state it. ``sha256`` is in hex. ``dim`` is the length of an embedding, None for a
-    detector's network. ``url`` is set for a release alone.
+    ``source`` is the archive's file name (sdist), the release's key (release), the installed
+    package (wheel), Keras's own function (keras) or the command that makes it (trained);
+    ``member`` is the path inside it, or the file's name. ``size`` is in bytes, None where the
+    source does not state it. ``sha256`` is in hex, empty where ``kept`` knows it. ``dim`` is the
+    length of an embedding, None for a detector's network. ``url`` is set for a release alone,
+    ``md5``, which is what Keras states, for kind "keras".
     """
 
     name: str
     kind: Kind
     source: str
     member: str
-    sha256: str
     licence: str
+    sha256: str = ""
     size: int | None = None
     dim: int | None = None
     url: str | None = None
+    md5: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +79,6 @@ def find(name: str) -> WeightFile:
     if name not in entries:
         raise UsageError(f"no model is named {name!r}; there are {', '.join(entries)}")
     return _weight_file(name, entries[name])
-
-
-def sha256_of(name: str) -> str:
-    """The SHA-256 (hex) that the manifest states for ``name``; no file is read for it.
-
-    Raises:
-        UsageError: there is none of that name.
-    """
-    return find(name).sha256
 
 
 def package_folder(package: str) -> Path:

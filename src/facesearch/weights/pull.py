@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -15,12 +15,16 @@ from facesearch.weights.cache import (
     copy_hashed,
     home,
     locked,
+    model_file,
     partial_file,
+    reading,
     sha256_file,
     writing,
 )
 from facesearch.weights.download import BarFactory, DownloadError, NoBar, from_index, from_url
+from facesearch.weights.kept import bring, bring_command, hashes, kept, sha256_of
 from facesearch.weights.manifest import (
+    KEPT,
     Archive,
     WeightFile,
     find,
@@ -61,7 +65,11 @@ def status(name: str) -> WeightState:
         size = path.stat().st_size
     except OSError:
         return WeightState(name, path, "missing")
-    right = size == model.size if model.size is not None else size > 0
+    if model.kind in KEPT:
+        found = kept(name)
+        right = found is not None and size == found.size
+    else:
+        right = size == model.size if model.size is not None else size > 0
     return WeightState(name, path, "present" if right else "damaged")
 
 
@@ -76,7 +84,7 @@ def verify(name: str) -> WeightState:
     if quick.state != "present":
         return quick
     try:
-        right = sha256_file(quick.path) == find(name).sha256
+        right = sha256_file(quick.path) == sha256_of(name)
     except OSError as error:
         raise WeightsError(
             f"cannot read {quick.path}: {error.strerror}; check its permissions"
@@ -103,14 +111,15 @@ def ensure(
 ) -> Path:
     """The file of ``name``, its SHA-256 checked; downloaded first where it is not here.
 
-    ``report`` is told when a download begins. With ``offline`` the network is never touched.
+    ``report`` is told when a download begins. With ``offline`` the network is never touched, nor
+    for weights of kind "keras" or "trained", which come when asked for and not by the way.
 
     Raises:
         UsageError: no model has that name.
         WeightsError: it is not here and cannot be had; names the command that brings it.
     """
     found = verify(name)
-    if found.state == "present" or offline or find(name).kind == "wheel":
+    if found.state == "present" or offline or find(name).kind in ("wheel", *KEPT):
         return _believed(found)
     report(f"{name} is {found.state} ({found.path}); downloading it once")
     return pull(name, report=report, progress=progress)
@@ -127,14 +136,17 @@ def pull(
 
     ``source`` is the archive or the bare file of weights, told apart by content. Where the right
     file is here already nothing is read. The sample photos of an archive are kept as well, so that
-    it need not be downloaded again for them.
+    it need not be downloaded again for them. Weights of kind "keras" or "trained" come from
+    ``source`` alone; what downloads the former is ``runtimes.keras_applications``.
 
     Raises:
         UsageError: no model has that name.
         WeightsError: it cannot be had, or is not the right file, or cannot be written.
     """
     model = find(name)
-    if model.kind == "wheel":
+    if model.kind in KEPT and source is not None:
+        return bring(name, source, progress=progress, report=report)
+    if model.kind in ("wheel", *KEPT):
         return _believed(verify(name))
     with locked(report):
         clear_partials()
@@ -182,15 +194,16 @@ def samples_path() -> Path:
 
 
 def recognise(source: Path) -> str:
-    """The name of the model that ``source`` brings, by the SHA-256 of its bytes.
+    """The name of the model that ``source`` brings, by the hash of its bytes.
 
     Raises:
         WeightsError: it is none of the files that the manifest knows, or cannot be read.
     """
-    digest = _hash(source)
+    digest, md5 = hashes(source)
     archives = {archive.sha256: archive.file for archive in load_archives().values()}
     for model in load_manifest().values():
-        if model.sha256 == digest or model.source == archives.get(digest):
+        stated = digest == model.sha256 or md5 == model.md5
+        if stated or model.source == archives.get(digest):
             return model.name
     known = ", ".join([*archives.values(), "facenet_keras.h5", find("facenet-512").member])
     raise WeightsError(
@@ -205,15 +218,16 @@ def remedy(name: str) -> str:
     Raises:
         UsageError: no model has that name.
     """
-    if find(name).kind == "wheel":
+    model = find(name)
+    if model.kind == "wheel":
         return "pip install --force-reinstall --no-deps mtcnn==1.0.0"
-    return f"facesearch models pull {name}"
+    return bring_command(model)
 
 
 def _place(model: WeightFile) -> Path:
     if model.kind == "wheel":
         return package_folder(model.source) / model.member
-    return home() / "models" / f"{model.name}.h5"
+    return model_file(model.name)
 
 
 def _believed(found: WeightState) -> Path:
@@ -259,7 +273,7 @@ def _download_release(model: WeightFile, progress: BarFactory) -> None:
 def _copy(model: WeightFile, source: Path, progress: BarFactory) -> None:
     """A bare file of weights into its place, hashed on the way."""
     with (
-        _reading(source) as stream,
+        reading(source) as stream,
         writing(_place(model)) as out,
         progress(model.name, _size(source)) as bar,
     ):
@@ -326,7 +340,7 @@ def _check_bytes(path: Path, sha256: str, size: int, what: str) -> None:
 
 
 def _hash(path: Path) -> str:
-    with _reading(path):
+    with reading(path):
         return sha256_file(path)
 
 
@@ -335,19 +349,5 @@ def _size(path: Path) -> int:
 
 
 def _is_gzip(source: Path) -> bool:
-    with _reading(source) as stream:
+    with reading(source) as stream:
         return stream.read(2) == GZIP_MAGIC
-
-
-@contextmanager
-def _reading(source: Path) -> Iterator[BinaryIO]:
-    if source.exists() and not source.is_file():  # A pipe can be read but once.
-        raise WeightsError(f"cannot read {source}: it is not a file; give the path of one")
-    try:
-        stream = source.open("rb")
-    except OSError as error:
-        raise WeightsError(
-            f"cannot read {source}: {error.strerror}; give the path of a file"
-        ) from error
-    with stream:
-        yield stream

@@ -1,0 +1,75 @@
+"""Crops through a network in chunks, each answer checked: what all extractors share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesearch.errors import ModelError, UsageError
+from facesearch.recipes import ExtractorOptions
+from facesearch.records import Embeddings, Pixels
+from facesearch.runtimes import Network, NetworkSpec, RuntimeOptions, load_network
+
+
+def open_network(options: ExtractorOptions, runtime: RuntimeOptions) -> Network:
+    """The network that ``options`` names. Raises as ``runtimes.load_network``."""
+    return load_network(
+        NetworkSpec(
+            options.model,
+            runtime.runtime,
+            runtime.device,
+            runtime.threads,
+            options.standardise,
+            options.weights,
+        )
+    )
+
+
+def check_crops(batch: Pixels, side: int) -> None:
+    """Raises UsageError unless ``batch`` is (n, side, side, 3)."""
+    if np.shape(batch)[1:] != (side, side, 3):
+        raise UsageError(f"crops must be (n, {side}, {side}, 3), not {np.shape(batch)}")
+
+
+def chunks(count: int, largest: int) -> Iterator[slice]:
+    """Split ``count`` crops into chunks whose sizes are powers of two, at most ``largest``.
+
+    So only a few shapes are ever compiled and nothing is computed for padding.
+    """
+    start = 0
+    while start < count:
+        size = min(largest, 1 << ((count - start).bit_length() - 1))
+        yield slice(start, start + size)
+        start += size
+
+
+def run(network: Network, pixels: NDArray[np.float32], options: ExtractorOptions) -> Embeddings:
+    """The network's embeddings of one chunk, as it gave them.
+
+    Raises:
+        ModelError: it failed, or gave something else than the recipe says.
+    """
+    rows = network(pixels)["embedding"]
+    if rows.shape != (len(pixels), options.dim):
+        raise ModelError(
+            f"the network {options.model} gave an array of shape {rows.shape} where "
+            f"the recipe says {(len(pixels), options.dim)}"
+        )
+    return rows
+
+
+def unit(rows: Embeddings) -> Embeddings:
+    """Rows of length 1.
+
+    Raises:
+        ModelError: a row has no length or no numbers in it, so it points nowhere.
+    """
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not (np.isfinite(lengths).all() and (lengths > 0).all()):
+        raise ModelError(
+            "the network gave an embedding without a direction; "
+            "check its weights with: facesearch models verify"
+        )
+    return np.asarray(rows / lengths, np.float32)
