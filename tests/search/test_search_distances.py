@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from facesearch.search import distances
-from facesearch.search.distances import euclidean, similarity
+from facesearch.search.distances import cosine, euclidean, similarity
 
 NUMBERS = st.floats(-2, 2, width=32)
 
@@ -49,7 +49,7 @@ def test_small_distances_keep_their_digits():
 def test_blocks_join_without_a_seam(monkeypatch):
     rows = np.random.default_rng(0).standard_normal((23, 5)).astype(np.float32)
     whole = euclidean(rows[3], rows)
-    monkeypatch.setattr(distances, "_ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(distances, "_BLOCK_BYTES", 7 * 5 * 8)
     assert euclidean(rows[3], rows).tolist() == whole.tolist()
 
 
@@ -69,3 +69,13 @@ def test_similarity_agrees_with_the_dot_product():
     rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
     cosine = rows.astype(float) @ rows[0].astype(float)
     np.testing.assert_allclose(similarity(euclidean(rows[0], rows)), cosine, atol=1e-6)
+
+
+@given(probe_and_rows())
+def test_cosine_is_that_of_the_definition(case):
+    probe, rows = case
+    long = probe.astype(float)
+    for row, found in zip(rows.astype(float), cosine(probe, rows), strict=True):
+        lengths = math.sqrt(long @ long) * math.sqrt(row @ row)
+        expected = 1 - (long @ row) / lengths if lengths > 0 else 1.0
+        assert found == pytest.approx(expected, abs=1e-9)

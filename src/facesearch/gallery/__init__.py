@@ -28,11 +28,18 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is looked for: ``k`` photos, each by its nearest face, or ``k`` faces; None for all."""
+    """What is looked for: ``k`` photos, each by its nearest face, or ``k`` faces; None for all.
+
+    With ``expand`` every row, of the gallery and of the query, is averaged with its neighbours in
+    the gallery first, and distances are those between the averages. ``own`` are hashes of the
+    contents that the query comes from: their faces take no part in any average but their own.
+    """
 
     k: int | None = 25
     by: By = "photo"
     where: Where = Where()
+    expand: bool = False
+    own: frozenset[bytes] = frozenset()
 
 
 class Gallery(Protocol):
@@ -55,13 +62,35 @@ class Gallery(Protocol):
             UsageError: no photo is below one of the folders.
         """
 
+    def size(self, where: Where) -> int:
+        """How many faces (or whole photos) a search looks through; a copy counts once.
+
+        Raises:
+            UsageError: as ``require``.
+        """
+
+    def distance_at(self, fmr: float) -> float:
+        """The distance up to which a share ``fmr`` of the faces of other people lie.
+
+        Raises:
+            UsageError: the distances of this gallery are not calibrated.
+        """
+
+    def prepare_expansion(self) -> None:
+        """Makes searches with ``expand`` ready, which may take long the first time.
+
+        Raises:
+            UsageError: the gallery holds no faces, or so many that somebody must agree first.
+            StoreError: the rows are damaged.
+        """
+
     def search(
         self, embeddings: Embeddings, examples: Sequence[str], search: Search
     ) -> tuple[Neighbor, ...]:
         """The nearest faces, closest first; ties by path and face.
 
         Args:
-            embeddings: (n, dim) unit rows, n >= 1, all of the same person; the nearest wins.
+            embeddings: (n, dim) rows, n >= 1, all of the same person; the nearest wins.
             examples: the path of each row's photo.
             search: how many and among which.
 

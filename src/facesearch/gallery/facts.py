@@ -28,6 +28,7 @@ def coverage_of(store: Store) -> Coverage:
         roots_away=sum(not root.there for root in roots_of(store)),
         indexed_at=store.indexed_at,
         progress=store.progress,
+        subject=store.recipe.subject,
     )
 
 
@@ -75,7 +76,10 @@ def further_pages(store: Store) -> int:
 def small_faces(store: Store, limits: Sequence[int]) -> tuple[tuple[int, int], ...]:
     """(N, photos) for each N of ``limits`` where faces under N original pixels could not be found
     in some photos, because of the smallest face asked for or the scale they were decoded at.
+    Where whole photos are the items there is none.
     """
+    if store.recipe.subject == "photo":
+        return ()
     contents = store.contents
     content = np.asarray(store.files.content)
     content = content[~contents.failed[content]]

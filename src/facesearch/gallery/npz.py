@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.gallery import Search, Where
+from facesearch.gallery.expanded import Confirm, ExpandedFaces
 from facesearch.gallery.facts import coverage_of
+from facesearch.gallery.hits import Hit, best_hits, certain_up_to
 from facesearch.gallery.places import Places
+from facesearch.gallery.sureness import Sureness
 from facesearch.recipes import Recipe
 from facesearch.records import Box, Coverage, Embeddings, Neighbor, StoreSummary
 from facesearch.search import SearchBackend, load_backend
@@ -20,24 +24,28 @@ from facesearch.search.distances import euclidean, similarity
 from facesearch.store import Store
 
 _SLACK = 32  # faces fetched beyond k at first, for photos with several faces and left-out ones
-_TIE = 1e-6  # back ends may order squared distances closer than this either way
 
 
-@dataclass(frozen=True, slots=True)
-class _Hit:
-    face: int
-    distance: float
-    example: int
+_Nearest = Callable[[int, NDArray[np.bool_]], tuple[list[Hit], float]]
 
 
 class NpzGallery:
     """A snapshot of a store file; safe to search from several threads."""
 
-    def __init__(self, store: Store, backend: str = "sklearn") -> None:
+    def __init__(
+        self, store: Store, backend: str = "sklearn", confirm: Confirm | None = None
+    ) -> None:
+        """Search ``store`` by a back end; ``confirm`` is asked before an expanded search compares
+        more than a million faces with each other, and without it that is refused.
+        """
         self.store = store
         self._backend = backend
         self._fitting = threading.Lock()
         self._fitted: list[SearchBackend] | None = None
+        self._confirm = confirm
+        self._expanding = threading.Lock()
+        self._averaged: ExpandedFaces | None = None
+        self._sureness = Sureness(store.recipe, store.path)
 
     @property
     def recipe(self) -> Recipe:
@@ -63,31 +71,50 @@ class NpzGallery:
         """Makes sure that ``where`` can be meant; see ``Gallery.require``."""
         Places(self.store).below(where.under)
 
+    def size(self, where: Where) -> int:
+        """How many faces a search looks through; see ``Gallery.size``."""
+        below = Places(self.store).below(where.under)
+        return int(np.count_nonzero(self._allowed(where, below)))
+
+    def prepare_expansion(self) -> None:
+        """Makes expanded searches ready; see ``Gallery.prepare_expansion``."""
+        self._expanded()
+
+    def distance_at(self, fmr: float) -> float:
+        """The distance for a false match rate; see ``Gallery.distance_at``."""
+        return self._sureness.distance_at(fmr)
+
     def search(
         self, embeddings: Embeddings, examples: Sequence[str], search: Search
     ) -> tuple[Neighbor, ...]:
         """The nearest faces, closest first; see ``Gallery.search``."""
         places = Places(self.store)
         below = places.below(search.where.under)
-        hits = self._hits(embeddings, search, self._allowed(search.where, below))
+        allowed = self._allowed(search.where, below)
+        if search.expand:
+            nearest = self._expanded().query(embeddings, search.own).nearest
+        else:
+            nearest = partial(self._nearest, embeddings)
+        hits = self._hits(nearest, search, allowed)
         neighbors = sorted(
             (self._neighbor(hit, examples, places, below) for hit in hits),
-            key=lambda found: (found.distance, found.path, found.face),
+            key=lambda found: (found.distance, found.path, found.face or 0),
         )
-        return tuple(
+        ranked = [
             replace(found, rank=rank) for rank, found in enumerate(neighbors[: search.k], start=1)
-        )
+        ]
+        if search.expand:  # what is calibrated are distances between plain rows
+            return tuple(ranked)
+        return self._sureness.told(ranked, int(np.count_nonzero(allowed)) * len(embeddings))
 
-    def _hits(
-        self, embeddings: Embeddings, search: Search, allowed: NDArray[np.bool_]
-    ) -> list[_Hit]:
+    def _hits(self, nearest: _Nearest, search: Search, allowed: NDArray[np.bool_]) -> list[Hit]:
         """The hits that can be among the answers, one for each photo or face."""
         limit = math.inf if search.where.max_distance is None else search.where.max_distance
         by = self.store.faces.content if search.by == "photo" else None
         fetch = len(self.store.faces) if search.k is None else 2 * search.k + _SLACK
         while True:
-            hits, certain = self._nearest(embeddings, fetch, allowed)
-            best = [hit for hit in _best(hits, by) if hit.distance <= limit]
+            hits, certain = nearest(fetch, allowed)
+            best = [hit for hit in best_hits(hits, by) if hit.distance <= limit]
             sure = [hit for hit in best if hit.distance < certain]
             if search.k is not None and len(sure) >= search.k:
                 return sure
@@ -97,11 +124,11 @@ class NpzGallery:
 
     def _nearest(
         self, embeddings: Embeddings, fetch: int, allowed: NDArray[np.bool_]
-    ) -> tuple[list[_Hit], float]:
+    ) -> tuple[list[Hit], float]:
         """Allowed faces among the ``fetch`` nearest of each row and segment, and the distance up
         to which none is missing (infinite when all were fetched).
         """
-        hits: list[_Hit] = []
+        hits: list[Hit] = []
         certain = math.inf
         start = 0
         for backend, rows in zip(self._backends(), self.store.rows, strict=True):
@@ -110,9 +137,10 @@ class NpzGallery:
                 faces = start + indices
                 distances = euclidean(embeddings[example], self.store.embeddings(faces))
                 if fetch < len(rows):
-                    certain = min(certain, _certain(float(distances.max())))
+                    far = certain_up_to(float(distances.max()), _length(embeddings[example]))
+                    certain = min(certain, far)
                 hits.extend(
-                    _Hit(int(face), float(distance), example)
+                    Hit(int(face), float(distance), example)
                     for face, distance in zip(faces, distances, strict=True)
                     if allowed[face]
                 )
@@ -126,6 +154,12 @@ class NpzGallery:
                 self.store.verify_rows()
                 self._fitted = [load_backend(self._backend, rows) for rows in self.store.rows]
             return self._fitted
+
+    def _expanded(self) -> ExpandedFaces:
+        with self._expanding:
+            if self._averaged is None:
+                self._averaged = ExpandedFaces(self.store, self._backend, self._confirm)
+            return self._averaged
 
     def _allowed(self, where: Where, below: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
         """Which faces may be answers: those of live contents that pass the filters."""
@@ -141,7 +175,7 @@ class NpzGallery:
 
     def _neighbor(
         self,
-        hit: _Hit,
+        hit: Hit,
         examples: Sequence[str],
         places: Places,
         below: NDArray[np.bool_] | None,
@@ -150,7 +184,9 @@ class NpzGallery:
         contents, faces = store.contents, store.faces
         place, *others = places.of_content(content, below)
         number = faces.number(hit.face)
-        x, y, width, height = (float(value) for value in faces.box[hit.face])
+        box = None
+        if self.recipe.subject == "face":
+            box = Box(*(float(value) for value in faces.box[hit.face]))
         return Neighbor(
             rank=0,
             id=f"{contents.hash[content].tobytes().hex()[:16]}-{number}",
@@ -158,10 +194,10 @@ class NpzGallery:
             root=place.root,
             relative_path=place.key,
             also=tuple(other.path for other in others),
-            face=number,
+            face=None if box is None else number,
             distance=hit.distance,
-            similarity=float(similarity(np.array([hit.distance]))[0]),
-            box=Box(x, y, width, height),
+            similarity=self._similarity(hit.distance),
+            box=box,
             width=int(contents.width[content]),
             height=int(contents.height[content]),
             taken=contents.taken(content),
@@ -169,15 +205,12 @@ class NpzGallery:
             example=examples[hit.example],
         )
 
-
-def _best(hits: list[_Hit], content: NDArray[np.int64] | None) -> list[_Hit]:
-    """The nearest hit of each photo (``content`` says which face is whose), or of each face."""
-    best: dict[int, _Hit] = {}
-    for hit in sorted(hits, key=lambda hit: (hit.distance, hit.face)):
-        best.setdefault(hit.face if content is None else int(content[hit.face]), hit)
-    return list(best.values())
+    def _similarity(self, distance: float) -> float | None:
+        """The cosine, which only rows of unit length tell by their distance."""
+        if not self.recipe.extractor.unit:
+            return None
+        return float(similarity(np.array([distance]))[0])
 
 
-def _certain(distance: float) -> float:
-    """Up to where no row is nearer than the farthest fetched one, as far as a back end can tell."""
-    return math.sqrt(max(0.0, distance**2 - _TIE))
+def _length(row: NDArray[np.float32]) -> float:
+    return float(np.linalg.norm(row.astype(np.float64)))

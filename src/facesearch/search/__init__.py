@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 
 from facesearch.errors import UsageError
 from facesearch.records import Embeddings
+from facesearch.search.brute import BruteBackend
 from facesearch.search.exact import ExactBackend
+from facesearch.search.pca import COMPONENTS, PcaBackend
 
 __all__ = ["BACKENDS", "SearchBackend", "load_backend"]
 
 
 class SearchBackend(Protocol):
-    """Finds the rows nearest to each query, by Euclidean distance."""
+    """Finds the rows nearest to each query, by Euclidean distance; "pca" by the cosine distance of
+    projections.
+    """
 
     def search(self, queries: Embeddings, k: int) -> NDArray[np.int64]:
         """Look up the nearest rows of each query.
@@ -38,17 +42,20 @@ class SearchBackend(Protocol):
         ...
 
 
-BACKENDS: dict[str, Callable[[Embeddings], SearchBackend]] = {
-    "sklearn": ExactBackend,
+BACKENDS: dict[str, Callable[[Embeddings, int], SearchBackend]] = {
+    "sklearn": lambda rows, components: ExactBackend(rows),
+    "brute": lambda rows, components: BruteBackend(rows),
+    "pca": lambda rows, components: PcaBackend(rows, components or COMPONENTS),
 }
 
 
-def load_backend(name: str, rows: Embeddings) -> SearchBackend:
+def load_backend(name: str, rows: Embeddings, components: int = 0) -> SearchBackend:
     """Make the back end ``name`` over ``rows``.
 
     Args:
         name: a key of ``BACKENDS``.
-        rows: (n, dim) float32, n may be 0; a read-only memory map will do.
+        rows: (n, dim) float32 of any length, n may be 0; a read-only memory map will do.
+        components: how many "pca" keeps, 0 for the 400 of the course report; others have none.
 
     Raises:
         UsageError: there is no back end of that name.
@@ -57,4 +64,4 @@ def load_backend(name: str, rows: Embeddings) -> SearchBackend:
     if name not in BACKENDS:
         known = ", ".join(BACKENDS)
         raise UsageError(f"there is no search back end {name!r}; choose one of: {known}")
-    return BACKENDS[name](rows)
+    return BACKENDS[name](rows, components)

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facesearch.errors import RecipeMismatchError, StoreError
+from facesearch.errors import StoreError
 from facesearch.records import Embeddings
+from facesearch.search.blocks import BLOCK_BYTES, rows_at_once
+from facesearch.search.shapes import require_dim
+
+_SMALLEST_CHUNK = 20  # scikit-learn takes no smaller one
+_USUAL_CHUNK = 256
+_BUFFER_BYTES = 8 * BLOCK_BYTES
 
 
 class ExactBackend:
     """``NearestNeighbors`` by brute force, fitted without a copy of the rows.
 
     Euclidean rather than cosine: on unit vectors the order is the same and scikit-learn's search
-    1.7 times faster.
+    1.7 times faster. It looks at rows in chunks, merges the nearest of each, and casts two chunks
+    to float64 in every thread: 5 GB for rows of 81,920 numbers on 16 cores. So wide rows are
+    searched in smaller chunks and by fewer threads, with 512 MB at most.
     """
 
     def __init__(self, rows: Embeddings) -> None:
@@ -30,16 +40,31 @@ class ExactBackend:
 
     def search(self, queries: Embeddings, k: int) -> NDArray[np.int64]:
         """See ``SearchBackend.search``."""
-        if queries.ndim != 2 or queries.shape[1] != self._dim:
-            raise RecipeMismatchError(
-                f"the query's embeddings have shape {queries.shape}, the gallery's rows have "
-                f"{self._dim} numbers; query with the recipe that made the store"
-            )
+        require_dim(queries, self._dim)
         k = max(0, min(k, self._count))
         if self._index is None or not k or not len(queries):
             return np.empty((len(queries), k), dtype=np.int64)
-        indices = self._index.kneighbors(queries, n_neighbors=k, return_distance=False)
+        with _little_memory(self._dim):
+            indices = self._index.kneighbors(queries, n_neighbors=k, return_distance=False)
         return np.asarray(indices, dtype=np.int64)
+
+
+@contextmanager
+def _little_memory(dim: int) -> Iterator[None]:
+    """Bounds what scikit-learn casts at once of rows of this length."""
+    chunk = max(_SMALLEST_CHUNK, rows_at_once(dim))
+    if chunk >= _USUAL_CHUNK:
+        yield
+        return
+    import sklearn
+    from threadpoolctl import threadpool_limits
+
+    threads = max(1, rows_at_once(dim, _BUFFER_BYTES) // (2 * chunk))
+    with (
+        sklearn.config_context(pairwise_dist_chunk_size=chunk),
+        threadpool_limits(threads, user_api="openmp"),
+    ):
+        yield
 
 
 def _fit(rows: Embeddings) -> Any:

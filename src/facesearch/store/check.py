@@ -9,16 +9,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facesearch.errors import StoreError, StoreMissingError
 from facesearch.store import schema
 from facesearch.store.archive import META, Archive
+from facesearch.store.derived import open_derived
 from facesearch.store.head import Root
 from facesearch.store.reader import Store
 from facesearch.store.segments import Segment
 from facesearch.store.tables import Ints
 
 _UNIT_TOLERANCE = 1e-3
+_VALUES_AT_ONCE = 1 << 22  # of embeddings, so that a block of long rows needs no second copy
 
 
 def check_path(
@@ -57,7 +60,7 @@ def check_store(
 def _check_files_of(store: Store, head: Archive) -> list[str]:
     """What is wrong with the store's own files; ``head`` is the one it came from."""
     problems = _check_bytes(store, head)
-    for step in (_check_arrays, _check_tables):
+    for step in (_check_arrays, _check_tables, _check_derived):
         # More would read arrays that are known to be wrong.
         if not problems:
             try:
@@ -86,28 +89,45 @@ def _check_bytes(store: Store, head: Archive) -> list[str]:
 
 def _check_arrays(store: Store) -> Iterator[str]:
     for segment in store.segments:
-        for problem in (*_check_embeddings(segment), *_check_values(segment)):
+        found = (
+            *_check_embeddings(segment, store.recipe.extractor.unit),
+            *_check_values(segment),
+            *_check_boxes(segment, store.recipe.subject),
+        )
+        for problem in found:
             yield f"{segment.archive.path}: {problem}"
 
 
-def _check_embeddings(segment: Segment) -> Iterator[str]:
+def _check_embeddings(segment: Segment, unit: bool) -> Iterator[str]:
     for block in range(segment.counts.rows("blocks")):
         first = block * schema.BLOCK_ROWS
         rows = segment.rows[first : first + schema.BLOCK_ROWS]
         if not segment.block_sound(block):
             yield f"embeddings {first} to {first + len(rows) - 1} have a wrong checksum"
             continue
-        lengths = np.linalg.norm(rows.astype(np.float64), axis=1)
-        bad = np.flatnonzero(~(np.abs(lengths - 1) <= _UNIT_TOLERANCE))
+        lengths = _lengths(rows)
+        right = np.abs(lengths - 1) <= _UNIT_TOLERANCE if unit else np.isfinite(lengths)
+        bad = np.flatnonzero(~right)
         if len(bad):
-            yield f"{len(bad)} embeddings are not of unit length, the first is {first + bad[0]}"
+            what = "not of unit length" if unit else "not finite"
+            yield f"{len(bad)} embeddings are {what}, the first is {first + bad[0]}"
+
+
+def _lengths(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(n,) Euclidean lengths, in float64."""
+    step = max(1, _VALUES_AT_ONCE // rows.shape[1])
+    lengths = np.empty(len(rows), np.float64)
+    for start in range(0, len(rows), step):
+        block = rows[start : start + step].astype(np.float64)
+        lengths[start : start + step] = np.linalg.norm(block, axis=1)
+    return lengths
 
 
 def _check_values(segment: Segment) -> Iterator[str]:
     for name in schema.NAMES:
         if name not in ("faces.embedding", "faces.checksum"):
             segment.column(name)
-    for name in ("faces.box", "faces.score", "faces.sharpness", "contents.scale"):
+    for name in ("faces.score", "faces.sharpness", "contents.scale"):
         if not np.isfinite(segment.column(name)).all():
             yield f"{name} is not finite"
     landmarks = segment.column("faces.landmarks").reshape(-1, 10)
@@ -119,6 +139,15 @@ def _check_values(segment: Segment) -> Iterator[str]:
             yield f"{name} is negative"
     for text in schema.TEXTS:
         yield from _check_text(segment, f"contents.{text}")
+
+
+def _check_boxes(segment: Segment, subject: str) -> Iterator[str]:
+    """A face has a box; a whole photo, whose box is NaN, has none."""
+    boxes = segment.column("faces.box")
+    if subject == "photo" and not np.isnan(boxes).all():
+        yield "faces.box is there, though each photo is one item"
+    if subject == "face" and not np.isfinite(boxes).all():
+        yield "faces.box is not finite"
 
 
 def _check_text(segment: Segment, name: str) -> Iterator[str]:
@@ -161,6 +190,17 @@ def _check_order(segment: Segment) -> Iterator[str]:
             yield f"{segment.archive.path}: its files are out of order at row {row}"
             return
         last = key
+
+
+def _check_derived(store: Store) -> Iterator[str]:
+    """Computed data that is gone is no damage: it is computed again."""
+    for entry in store.head.derived.values():
+        try:
+            open_derived(store, entry)
+        except StoreMissingError:
+            continue
+        except StoreError as error:
+            yield str(error)
 
 
 def _check_photos(store: Store, resolve: Callable[[Root], Path]) -> list[str]:

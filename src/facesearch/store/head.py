@@ -19,8 +19,9 @@ INLINE = ""
 """Name of a segment whose arrays are in the head itself."""
 
 _SEGMENT_NAME = re.compile(r"[0-9a-f-]{1,64}\.npz")
+_DERIVED_NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_MAX_DIM = 1 << 16
+_MAX_DIM = 1 << 20
 _MAX_ROWS = 1 << 40
 _SAME_BIRTH_SECONDS = 10.0
 
@@ -80,6 +81,20 @@ class SegmentEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class DerivedEntry:
+    """Data computed from the store, as the head names it.
+
+    ``file`` lies in the derived folder, ``sha256`` is its digest, ``made_from`` says which faces it
+    was computed from. One that ``grows`` can be brought up to date, and is kept when faces change.
+    """
+
+    file: str
+    sha256: str
+    made_from: str
+    grows: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RunMark:
     """A run under way: ``done`` of ``total`` photos, by process ``pid`` of ``host``.
 
@@ -122,8 +137,8 @@ class RunMark:
 class Head:
     """The ``meta`` member.
 
-    ``next_root`` is the id of the next new root; ``derived`` and ``entered`` are kept for what is
-    computed from the store and what people entered by hand.
+    ``next_root`` is the id of the next new root; ``derived`` is what was computed from the store,
+    by name; ``entered`` is kept for what people entered by hand.
     """
 
     recipe: Recipe
@@ -133,7 +148,7 @@ class Head:
     indexed_at: str = ""
     run: RunMark | None = None
     segments: tuple[SegmentEntry, ...] = ()
-    derived: dict[str, Any] = field(default_factory=dict)
+    derived: dict[str, DerivedEntry] = field(default_factory=dict)
     entered: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -178,10 +193,23 @@ class Head:
                 }
                 for entry in self.segments
             ],
-            "derived": self.derived,
+            "derived": {
+                name: {
+                    "file": entry.file,
+                    "sha256": entry.sha256,
+                    "made_from": entry.made_from,
+                    "grows": entry.grows,
+                }
+                for name, entry in self.derived.items()
+            },
             "entered": self.entered,
         }
         return encode_json(data)
+
+
+def derived_file(name: str, digest: str) -> str:
+    """What the file of derived data is called."""
+    return f"{name}-{digest[:32]}.npz"
 
 
 def encode_json(data: dict[str, Any]) -> bytes:
@@ -247,7 +275,9 @@ def _decode(data: dict[str, Any]) -> Head:
         indexed_at=_text(data["indexed_at"]),
         run=None if run is None else _decode_run(run),
         segments=segments,
-        derived=dict(data["derived"]),
+        derived={
+            name: _decode_derived(name, entry) for name, entry in dict(data["derived"]).items()
+        },
         entered=dict(data["entered"]),
     )
 
@@ -260,6 +290,14 @@ def _decode_segment(entry: dict[str, Any]) -> SegmentEntry:
         _integer(entry[key], 0, _MAX_ROWS) for key in ("files", "contents", "faces")
     )
     return SegmentEntry(name, files, contents, faces, digest, entry["settled"] is True)
+
+
+def _decode_derived(name: str, entry: dict[str, Any]) -> DerivedEntry:
+    file, digest, made_from = (_text(entry[key]) for key in ("file", "sha256", "made_from"))
+    sound = _DERIVED_NAME.fullmatch(name) and _DIGEST.fullmatch(digest)
+    if not sound or file != derived_file(name, digest):
+        raise ValueError("the name of derived data")
+    return DerivedEntry(file, digest, made_from, entry["grows"] is True)
 
 
 def _decode_run(run: dict[str, Any]) -> RunMark:

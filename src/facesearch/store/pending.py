@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facesearch.records import Embeddings, Face, PhotoEntry, PhotoFacts, PhotoResult
+from facesearch.records import Box, Embeddings, Face, PhotoEntry, PhotoFacts, PhotoResult
 from facesearch.store import schema
 
 _FAILED = PhotoFacts(b"", b"", 0, 0, 0.0, frames=0)
@@ -136,7 +136,7 @@ class Pending:
     def _face_columns(self) -> dict[str, NDArray[Any]]:
         faces = self._faces
         unknown = ((np.nan, np.nan),) * 5
-        boxes = [(face.box.x, face.box.y, face.box.width, face.box.height) for face in faces]
+        boxes = [_sides(face.box) for face in faces]
         landmarks = [face.landmarks or unknown for face in faces]
         return {
             "faces.box": np.array(boxes, np.float32).reshape(-1, 4),
@@ -144,6 +144,13 @@ class Pending:
             "faces.score": np.array([face.score for face in faces], np.float32),
             "faces.sharpness": np.array([face.sharpness for face in faces], np.float32),
         }
+
+
+def _sides(box: Box | None) -> tuple[float, float, float, float]:
+    """A box as a row of ``faces.box``; NaN where the whole photo is the item."""
+    if box is None:
+        return (np.nan,) * 4
+    return box.x, box.y, box.width, box.height
 
 
 def _ends(lengths: Sequence[int]) -> NDArray[np.int64]:

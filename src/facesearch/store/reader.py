@@ -117,12 +117,13 @@ class Store:
 
     @property
     def size(self) -> int:
-        """Bytes on disk, all parts together."""
+        """Bytes on disk, all parts and what was computed from them together."""
         parts = {segment.archive.path: segment.archive.size for segment in self.segments}
-        if self.head.inline:
-            return sum(parts.values())
-        head = real_location(self.path)
-        return sum(parts.values()) + (head.stat().st_size if head.exists() else 0)
+        location = real_location(self.path)
+        others = [derived_folder(location) / entry.file for entry in self.head.derived.values()]
+        if not self.head.inline:
+            others.append(location)
+        return sum(parts.values()) + sum(path.stat().st_size for path in others if path.exists())
 
     @property
     def dim(self) -> int:
@@ -243,6 +244,11 @@ def real_location(path: Path) -> Path:
 def parts_folder(location: Path) -> Path:
     """Where a store keeps the segments that are not in its own file."""
     return location.with_name(location.name + ".parts")
+
+
+def derived_folder(location: Path) -> Path:
+    """Where a store keeps what was computed from it."""
+    return location.with_name(location.name + ".derived")
 
 
 def _open_head(path: Path, location: Path) -> tuple[Head, Archive]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 FORMAT = "facesearch-store"
 SEGMENT_FORMAT = "facesearch-segment"
+DERIVED_FORMAT = "facesearch-derived"
 VERSION = 1
 BLOCK_ROWS = 4096
 """Embedding rows that share one checksum."""

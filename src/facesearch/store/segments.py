@@ -156,3 +156,14 @@ def segment_meta(counts: schema.Counts) -> Member:
         "dim": counts.dim,
     }
     return meta_member(encode_json(data))
+
+
+def derived_meta(name: str, made_from: str) -> Member:
+    """The ``meta`` of a file that holds derived data."""
+    data = {
+        "format": schema.DERIVED_FORMAT,
+        "version": schema.VERSION,
+        "name": name,
+        "made_from": made_from,
+    }
+    return meta_member(encode_json(data))

@@ -19,6 +19,7 @@ from facesearch.recipes import Recipe
 from facesearch.records import PhotoEntry, PhotoResult
 from facesearch.store import compaction
 from facesearch.store.archive import peek_meta
+from facesearch.store.derived import lasting
 from facesearch.store.disk import storing
 from facesearch.store.hashes import HashIndex
 from facesearch.store.head import INLINE, Head, Root, RunMark, SegmentEntry
@@ -291,6 +292,8 @@ class StoreWriter:
     def finish(self) -> None:
         """End a run: drop what no file needs, put all in order, in one file when it is small.
 
+        Derived data of other faces goes too, but for what can be brought up to date.
+
         A fresh store takes the old one's place. Content ids are new afterwards.
 
         Raises:
@@ -302,7 +305,7 @@ class StoreWriter:
         path = self._store.path
         store = Store(path, self._head, self._store.segments)
         merge = compaction.canonical(store, self._single_file_bytes)
-        head = replaced(self._head, run=None, indexed_at=_now())
+        head = replaced(self._head, run=None, indexed_at=_now(), derived=lasting(store))
         if merge.start == 0:
             roots = tuple(replaced(root, id=index) for index, root in enumerate(head.roots))
             head = replaced(head, roots=roots, next_root=len(roots))
