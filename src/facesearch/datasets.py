@@ -1,8 +1,9 @@
-"""The data sets that facesearch knows: LFW's layout and pairs file, and the sample photos."""
+"""The data sets that facesearch knows, LFW's layout and pairs file, label files."""
 
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
 import re
 import shutil
@@ -10,7 +11,7 @@ import tempfile
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -23,6 +24,8 @@ SAMPLE_NAME = re.compile(r"(train|val)/[a-z_]+/[A-Za-z0-9_.-]+\.jpg")
 SAMPLES_SHA256 = "b4da322edb0afd94fdf66c91dfa2087b4cb0ac086896145b355c949ae22303cf"
 """Over the sorted names and bytes of the sample photos, as ``_digest`` takes it."""
 STALE_SECONDS = 3600
+LABEL_HEADER = ("path", "name", "group")
+NAMES_BETWEEN = ";"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,6 @@ class Dataset:
     people: int
     what: str
     how: str
-    pullable: bool = False
 
 
 KNOWN = (
@@ -44,15 +46,13 @@ KNOWN = (
         5,
         "Five celebrities, 93 photos to index (train) and 25 to query with (val)",
         "facesearch datasets pull samples",
-        pullable=True,
     ),
     Dataset(
         "lfw",
         13_233,
         5_749,
         "Labeled Faces in the Wild, folders PERSON/PERSON_0001.jpg of 250x250 pixels",
-        "run: python -c 'from sklearn.datasets import fetch_lfw_people as f; f(funneled=False)', "
-        "then: facesearch index ~/scikit_learn_data/lfw_home/lfw",
+        "facesearch datasets pull lfw",
     ),
 )
 
@@ -80,6 +80,14 @@ class LfwPhoto:
     def path(self, folder: Path) -> Path:
         """Its file under LFW's folder."""
         return folder / self.person / f"{self.person}_{self.number:04d}.jpg"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Whom a photo shows, and the group of people (of an age, say) to count them with, or ""."""
+
+    name: str
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +160,55 @@ def read_pairs(path: Path) -> list[Pair]:
     ]
 
 
+def read_labels(path: Path, folder: Path | None = None) -> dict[str, Label]:
+    """The labels of a CSV file by photo, in its order.
+
+    Column 1 is a photo's path relative to ``folder``, or absolute and below it, or the bare name of
+    a file with or without its suffix. Column 2 is the person's name; of several with ``;`` between
+    them the first is the identity. Column 3, if there is one, is a group. A first line
+    ``path,name`` or ``path,name,group`` is a header. Blank lines count for nothing.
+
+    Returns:
+        Keys as ``identity`` looks them up: relative paths with "/" between parts.
+
+    Raises:
+        DatasetError: the file cannot be read, a line is malformed or a photo is named twice; names
+            the line.
+    """
+    found: dict[str, Label] = {}
+    lines: dict[str, int] = {}
+    for line, fields in _csv_rows(path):
+        if not found and tuple(field.lower() for field in fields) in _LABEL_HEADERS:
+            continue
+        if not 2 <= len(fields) <= 3:
+            raise DatasetError(
+                f"{path}, line {line}: {len(fields)} columns; expected path,name or path,name,group"
+            )
+        key = _label_key(fields[0], folder)
+        name = fields[1].split(NAMES_BETWEEN)[0].strip()
+        if key == "." or not name:
+            what = "name" if key != "." else "path"
+            raise DatasetError(f"{path}, line {line}: the {what} is empty; fill it in or delete it")
+        if key in found:
+            raise DatasetError(
+                f"{path}, line {line}: {key!r} is named in line {lines[key]} already; keep one"
+            )
+        found[key], lines[key] = Label(name, fields[2] if len(fields) == 3 else ""), line
+    if not found:
+        raise DatasetError(f"{path}: no labels in it; give lines of path,name")
+    return found
+
+
+def identity(key: str, labels: Mapping[str, Label]) -> Label | None:
+    """The label of the photo at the relative path ``key``: its path before its bare name.
+
+    None where the labels do not name it.
+    """
+    photo = PurePosixPath(key)
+    spellings = (key, str(photo.parent / photo.stem), photo.name, photo.stem)
+    return next((labels[each] for each in spellings if each in labels), None)
+
+
 def sample_people(folder: Path, part: Literal["train", "val"]) -> dict[str, list[Path]]:
     """The sample photos by person: 93 to enrol (train), 25 to ask with (val).
 
@@ -202,6 +259,34 @@ def _photos(folder: Path) -> list[Path]:
         for entry in folder.iterdir()
         if entry.suffix.lower() in PHOTO_SUFFIXES and not entry.name.startswith(".")
     )
+
+
+_LABEL_HEADERS = (LABEL_HEADER[:2], LABEL_HEADER)
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """(line, fields without space around them) of each row that is not blank."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            try:
+                for row in reader:
+                    fields = [field.strip() for field in row]
+                    if any(fields):
+                        yield reader.line_num, fields
+            except csv.Error as error:
+                raise DatasetError(
+                    f"{path}, line {reader.line_num}: no CSV ({error}); quote what holds a comma"
+                ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"cannot read {path}: {error}; give a CSV file in UTF-8") from error
+
+
+def _label_key(text: str, folder: Path | None) -> str:
+    photo = Path(text)
+    if folder is not None and photo.is_absolute() and photo.is_relative_to(folder.absolute()):
+        photo = photo.relative_to(folder.absolute())
+    return photo.as_posix()
 
 
 def _pairs_header(path: Path, lines: list[str]) -> tuple[int, int]:
