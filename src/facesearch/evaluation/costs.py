@@ -1,0 +1,149 @@
+"""What a system takes: time, memory and disk, foreseen and measured."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import statistics
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from facesearch.gallery import Search
+from facesearch.gallery.npz import NpzGallery
+from facesearch.index_options import query_spec
+from facesearch.photos import read_photo
+from facesearch.store import Store
+from facesearch.systems import System
+
+TIMED_QUERIES = 7
+_ROW_BYTES = 120  # what a face takes in a store besides its embedding
+_FACES_A_PHOTO = 1.2
+_PROCESS_BYTES = 900_000_000
+_SECONDS_BETWEEN = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a system's run will take, before it begins: photos that are still to be read, the time
+    for that at two cores, memory and the store's size.
+    """
+
+    system: str
+    to_read: int
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class BuildCost:
+    """What making a store took; kept beside it."""
+
+    photos_per_second: float
+    peak_memory_bytes: int
+
+
+def forecast(system: System, photos: int, to_read: int, jobs: int) -> Forecast:
+    """What running ``system`` over ``photos`` will take, of which ``to_read`` are not indexed."""
+    row = 4 * system.recipe.extractor.dim
+    rows = photos * (_FACES_A_PHOTO if system.recipe.subject == "face" else 1.0)
+    return Forecast(
+        system.name,
+        to_read,
+        to_read / system.photos_per_second,
+        int((jobs + 1) * _PROCESS_BYTES),
+        int(rows * (row + _ROW_BYTES)),
+    )
+
+
+class PeakMemory:
+    """The most memory that this process and its children had together while it was entered.
+
+    Pages that processes share count once where the system tells (Linux).
+    """
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._done = threading.Event()
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[PeakMemory]:
+        """Watches until the block ends."""
+        watcher = threading.Thread(target=self._watch, daemon=True)
+        watcher.start()
+        try:
+            yield self
+        finally:
+            self._done.set()
+            watcher.join()
+
+    def _watch(self) -> None:
+        while True:
+            self.bytes = max(self.bytes, _memory_now())
+            if self._done.wait(_SECONDS_BETWEEN):
+                return
+
+
+def _memory_now() -> int:
+    own = psutil.Process()
+    total = 0
+    for process in (own, *own.children(recursive=True)):
+        with contextlib.suppress(psutil.Error):  # a worker that just ended has none
+            facts = process.memory_full_info()
+            total += getattr(facts, "pss", facts.uss)
+    return total
+
+
+def keep_cost(store: Path, cost: BuildCost) -> None:
+    """Remembers beside the store what making it took."""
+    _cost_file(store).write_text(json.dumps(asdict(cost)) + "\n", encoding="utf-8")
+
+
+def kept_cost(store: Path) -> BuildCost | None:
+    """What making the store took, None where nobody measured it."""
+    try:
+        return BuildCost(**json.loads(_cost_file(store).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _cost_file(store: Path) -> Path:
+    return store.with_name(store.name + ".cost.json")
+
+
+@dataclass(frozen=True, slots=True)
+class QueryTime:
+    """Medians in seconds, networks loaded and the store open: from file to neighbours, and the
+    search alone.
+    """
+
+    whole: float
+    search: float
+
+
+def time_queries(store: Store, system: System, photos: Sequence[Path]) -> QueryTime | None:
+    """Times the system's own search for the prominent face of each photo; None if none has one."""
+    gallery = NpzGallery(store, system.search.backend)
+    pipeline = query_spec(store, "cpu")()
+    wholes, searches = [], []
+    for photo in photos:
+        started = time.perf_counter()
+        read = read_photo(str(photo), pipeline.limits)
+        faces = pipeline.detect(read)
+        if not faces:
+            continue
+        rows = pipeline.embed(read, faces[:1])
+        ready = time.perf_counter()
+        gallery.search(rows, [str(photo)], Search(k=system.search.k))
+        ended = time.perf_counter()
+        wholes.append(ended - started)
+        searches.append(ended - ready)
+    if len(wholes) < 2:
+        return None
+    # The first one also loads and fits.
+    return QueryTime(statistics.median(wholes[1:]), statistics.median(searches[1:]))

@@ -1,0 +1,412 @@
+"""The evaluation from top to bottom: each system in turn, its store, its protocols, its costs."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import platform
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+from facesearch import indexing, weights
+from facesearch.datasets import Pair, read_pairs
+from facesearch.errors import FacesearchError, InterruptedRunError, StoreError, WeightsError
+from facesearch.evaluation import costs, kept_results
+from facesearch.evaluation.comparing import compare
+from facesearch.evaluation.enrolment import Dataset, Enrolled, enrol, held_files
+from facesearch.evaluation.identification import (
+    Enrolment,
+    IdentificationOptions,
+    People,
+    identify,
+    people_named,
+    people_with,
+    people_with_mates,
+)
+from facesearch.evaluation.kept_results import ProbeRecord, SystemRecord
+from facesearch.evaluation.open_set import search_open_set
+from facesearch.evaluation.scoring import Scorer
+from facesearch.evaluation.searching import ExpandedScorer, search_of
+from facesearch.evaluation.verification import verify
+from facesearch.index_options import IndexOptions, choose_jobs, recipe_of
+from facesearch.indexing import IndexHooks
+from facesearch.results import (
+    Cost,
+    DatasetFacts,
+    Evaluation,
+    Identification,
+    OpenSet,
+    SystemResult,
+    Verification,
+)
+from facesearch.store import Store, face_keys
+from facesearch.systems import System
+
+_PACKAGES = ("facesearch", "tensorflow", "keras", "mtcnn", "numpy", "scikit-learn", "pillow",
+             "opencv-python-headless")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class EvalOptions:
+    """What to measure.
+
+    ``protocols`` are "pois", "all-identities", "pairs" and "open-set". ``poi`` names people in
+    place of those with exactly ``poi_photos`` photos. ``expand``: identification also with
+    embeddings averaged with their neighbours. ``components`` replaces the number of principal
+    components of the systems that have them. ``fresh`` computes again what an earlier run found,
+    ``offline`` never downloads weights.
+    """
+
+    protocols: tuple[str, ...] = ("pois",)
+    poi_photos: int = 6
+    poi: tuple[str, ...] = ()
+    pairs: Path | None = None
+    gallery: Enrolment = "central"
+    expand: bool = False
+    components: int | None = None
+    seed: int = 0
+    fresh: bool = False
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EvalHooks:
+    """Where a run tells of itself; ``index`` is handed on to the index runs."""
+
+    on_message: Callable[[str], None] = lambda text: None
+    on_forecast: Callable[[Sequence[costs.Forecast]], None] = lambda forecasts: None
+    index: IndexHooks = field(default_factory=IndexHooks)
+
+
+def evaluate(
+    dataset: Dataset,
+    systems: Sequence[System],
+    store: Path | None,
+    options: EvalOptions,
+    hooks: EvalHooks,
+) -> Evaluation:
+    """Runs each system over the data set; one that fails is its own row.
+
+    Args:
+        dataset: photos of known people.
+        systems: what to compare; the first is what others are compared with.
+        store: a store that is used where it fits, besides those kept in the cache folder.
+        options: see ``EvalOptions``.
+        hooks: progress and messages.
+
+    Raises:
+        DatasetError: a protocol cannot be run on this data set, whatever the system.
+        InterruptedRunError: Ctrl-C; finished systems and stores are kept.
+    """
+    work = _Work(dataset, store, options, hooks)
+    hooks.on_forecast([work.forecast(system) for system in systems])
+    records = []
+    for number, system in enumerate(systems, start=1):
+        hooks.on_message(f"{system.name} ({number} of {len(systems)}): {system.title}")
+        records.append(work.record(system))
+    return Evaluation(
+        dataset=_facts(dataset, records),
+        systems=tuple(record.result for record in records),
+        comparisons=tuple(compare(records, options.seed)),
+        seed=options.seed,
+        versions=_versions(),
+        made_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Protocols:
+    """What the protocols found for one system; see ``SystemResult`` and ``SystemRecord``."""
+
+    identification: tuple[Identification, ...]
+    verification: Verification | None
+    open_set: OpenSet | None
+    probes: tuple[ProbeRecord, ...]
+    right_pairs: tuple[float, ...]
+
+
+class _Work:
+    """One evaluation: the protocols that all its systems go through."""
+
+    def __init__(
+        self, dataset: Dataset, store: Path | None, options: EvalOptions, hooks: EvalHooks
+    ) -> None:
+        self._dataset = dataset
+        self._store = store
+        self._options = options
+        self._hooks = hooks
+        # Before any system runs, for what is wrong with these is wrong with all of them.
+        self._people = list(_people(dataset, options))
+        self._pairs = _pairs(options)
+
+    def forecast(self, system: System) -> costs.Forecast:
+        """What the system will take."""
+        photos = len(self._dataset.keys)
+        try:
+            _, to_read = self._store_of(system)
+        except FacesearchError:
+            to_read = photos  # its row will say what is wrong
+        return costs.forecast(system, photos, to_read, choose_jobs(IndexOptions(), to_read))
+
+    def record(self, system: System) -> SystemRecord:
+        """The system's row, whatever becomes of it."""
+        row = SystemResult(system.name, system.title, system.source, "done")
+        try:
+            self._require_weights(system)
+            return self._measured(system, row)
+        except WeightsError as error:
+            model = system.recipe.extractor.model
+            remedy = weights.remedy(model)
+            row = dataclasses.replace(
+                row, state="weights missing", message=str(error), remedy=remedy
+            )
+        except (InterruptedRunError, KeyboardInterrupt):
+            raise
+        except FacesearchError as error:
+            row = dataclasses.replace(row, state="failed", message=str(error))
+        self._hooks.on_message(f"{system.name}: {row.message}")
+        return SystemRecord(row)
+
+    def _require_weights(self, system: System) -> None:
+        weights.ensure(
+            system.recipe.extractor.model,
+            offline=self._options.offline,
+            report=self._hooks.on_message,
+            progress=self._hooks.index.transfer_bar,
+        )
+
+    def _measured(self, system: System, row: SystemResult) -> SystemRecord:
+        path = self._indexed(system)
+        store = Store.open(path)
+        enrolled = enrol(store, self._dataset)
+        key = self._key(system, store, enrolled)
+        kept = None if self._options.fresh else kept_results.load(self._home(), key)
+        if kept is not None:
+            self._hooks.on_message(f"{system.name}: nothing has changed, taken from the last run")
+            return kept
+        with costs.PeakMemory().watched() as memory:
+            search = search_of(system, store, enrolled, self._options.components)
+            measured = self._protocols(store, enrolled, search.scorer)
+        recipe = store.recipe
+        untrained = _untrained(recipe.extractor.model)
+        row = dataclasses.replace(
+            row,
+            state="done" if untrained is None else "untrained",
+            message="" if untrained is None else f"random weights, seed {untrained}: no results",
+            notes=(*_notes(system), *search.notes),
+            recipe=recipe.name,
+            recipe_digest=recipe.recipe_digest,
+            space_digest=recipe.space_digest,
+            search=_search_text(system, self._options),
+            weights={recipe.extractor.model: recipe.extractor.weights}
+            | dict(zip(("P-Net", "R-Net", "O-Net"), recipe.detector.weights, strict=False))
+            | search.made_of,
+            cost=self._cost(system, store, enrolled, memory.bytes),
+            identification=measured.identification,
+            verification=measured.verification,
+            open_set=measured.open_set,
+        )
+        record = SystemRecord(
+            row,
+            measured.probes,
+            measured.right_pairs,
+            enrolled.identical(),
+            int(enrolled.failed.sum()),
+        )
+        kept_results.keep(self._home(), key, record)
+        return record
+
+    def _protocols(self, store: Store, enrolled: Enrolled, scorer: Scorer) -> _Protocols:
+        options = self._options
+        found, probes = [], []
+        scorers: list[tuple[bool, Scorer]] = [(False, scorer)]
+        if options.expand and store.recipe.subject == "face":
+            scorers.append((True, ExpandedScorer(store, enrolled)))
+        for people in self._people:
+            for expanded, each in scorers:
+                settings = IdentificationOptions(
+                    gallery=options.gallery,
+                    expanded=expanded,
+                    sheets=people.protocol == "pois",
+                    seed=options.seed,
+                    groups=dict(self._dataset.groups),
+                )
+                result, scores = identify(enrolled, each, people, settings)
+                found.append(result)
+                probes.append(ProbeRecord.of(people.protocol, expanded, scores))
+        verification, right = None, None
+        if self._pairs is not None:
+            verification, right = verify(enrolled, scorer, self._pairs, options.seed)
+        open_set = None
+        if "open-set" in options.protocols:
+            open_set = search_open_set(enrolled, scorer, options.gallery, options.seed)
+        return _Protocols(
+            tuple(found),
+            verification,
+            open_set,
+            tuple(probes),
+            () if right is None else tuple(right.tolist()),
+        )
+
+    def _cost(self, system: System, store: Store, enrolled: Enrolled, peak: int) -> Cost:
+        built = costs.kept_cost(store.path)
+        step = max(1, len(enrolled) // costs.TIMED_QUERIES)
+        photos = [self._dataset.folder / key for key in enrolled.keys[::step]]
+        timed = costs.time_queries(store, system, photos[: costs.TIMED_QUERIES])
+        return Cost(
+            photos_per_second=built.photos_per_second if built else None,
+            seconds_per_query=timed.whole if timed else None,
+            search_seconds=timed.search if timed else None,
+            store_bytes=store.size,
+            peak_memory_bytes=max(peak, built.peak_memory_bytes) if built else peak,
+            dim=store.dim,
+            rows=len(store.faces),
+        )
+
+    def _indexed(self, system: System) -> Path:
+        """The system's store, with all photos of the data set in it."""
+        path, to_read = self._store_of(system)
+        if not to_read:
+            return path
+        self._hooks.on_message(f"{system.name}: indexing {to_read:,} photos into {path}")
+        wanted = frozenset(self._dataset.keys)
+        options = IndexOptions(system=system.name, only=wanted, offline=self._options.offline)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _require_room(system, path, to_read)
+        with costs.PeakMemory().watched() as memory:
+            summary = indexing.index([self._dataset.folder], path, options, self._hooks.index)
+        # A run that went on from an earlier one, or found most photos merely touched, tells little.
+        if summary.new + summary.changed == len(wanted):
+            costs.keep_cost(path, costs.BuildCost(summary.photos_per_second, memory.bytes))
+        return path
+
+    def _store_of(self, system: System) -> tuple[Path, int]:
+        """The store to use and how many of the photos it lacks."""
+        recipe = recipe_of(system.name)
+        given = self._store
+        if given is not None and given.exists():
+            held = Store.open(given)
+            if held.recipe.recipe_digest == recipe.recipe_digest and not self._lacks(held):
+                return given, 0
+        own = self._home() / f"{recipe.name}-{recipe.recipe_digest[:12]}.npz"
+        return own, self._lacks(Store.open(own)) if own.exists() else len(self._dataset.keys)
+
+    def _lacks(self, held: Store) -> int:
+        """How many of the photos are not in the store as they are on disk now."""
+        files, rows = held.files, held_files(held, self._dataset.folder)
+        lacking = 0
+        for key in self._dataset.keys:
+            row = rows.get(key)
+            stat = os.stat(self._dataset.folder / key)  # noqa: PTH116 - 13,000 of them
+            known = row is not None and (int(files.size[row]), int(files.mtime_ns[row])) == (
+                stat.st_size,
+                stat.st_mtime_ns,
+            )
+            lacking += not known
+        return lacking
+
+    def _home(self) -> Path:
+        """Where this data set's stores and results are kept."""
+        name = hashlib.sha256(os.fsencode(os.path.realpath(self._dataset.folder))).hexdigest()[:16]
+        return weights.home() / "eval" / name
+
+    def _key(self, system: System, store: Store, enrolled: Enrolled) -> str:
+        """What the system's figures follow from, as a hash."""
+        facts = (
+            system,
+            store.recipe,
+            face_keys(store).digest,
+            hashlib.sha256(store.contents.hash[enrolled.content].tobytes()).hexdigest(),
+            self._dataset,
+            dataclasses.replace(self._options, fresh=False, offline=False),
+            self._pairs,
+            version("facesearch"),
+        )
+        return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def _people(dataset: Dataset, options: EvalOptions) -> Sequence[People]:
+    found = []
+    if options.poi:
+        found.append(people_named(dataset.names, options.poi))
+    elif "pois" in options.protocols:
+        found.append(people_with(dataset.names, options.poi_photos))
+    if "all-identities" in options.protocols:
+        found.append(people_with_mates(dataset.names))
+    return found
+
+
+def _pairs(options: EvalOptions) -> list[Pair] | None:
+    if "pairs" not in options.protocols or options.pairs is None:
+        return None
+    return read_pairs(options.pairs)
+
+
+def _require_room(system: System, path: Path, to_read: int) -> None:
+    """Raises where the store would not fit on the disk."""
+    needed = costs.forecast(system, to_read, to_read, 1).disk_bytes
+    free = shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise StoreError(
+            f"{path}: needs {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; make room, set "
+            "FACESEARCH_HOME to another disk, or use --limit"
+        )
+
+
+def _untrained(model: str) -> int | None:
+    kept = weights.kept(model)
+    return None if kept is None else kept.untrained_seed
+
+
+def _notes(system: System) -> Sequence[str]:
+    """What a reader of the row must know of its network."""
+    kept = weights.kept(system.recipe.extractor.model)
+    if kept is None or kept.origin != "trained":
+        return ()
+    facts = kept.facts
+    people, photos = facts.get("people", 0), facts.get("photos", 0)
+    trained = f"trained on {photos:,} photos of {people:,} people"
+    if facts.get("without_pois"):
+        return (f"{trained}, none of them among those searched for",)
+    return (f"{trained}, among them photos that it is evaluated on",)
+
+
+def _search_text(system: System, options: EvalOptions) -> str:
+    search = system.search
+    components = options.components or search.components
+    extra = f", {components} components" if search.components else ""
+    return f"{search.backend}, {search.k} neighbours{extra}"
+
+
+def _facts(dataset: Dataset, records: Sequence[SystemRecord]) -> DatasetFacts:
+    limit = dataset.limit
+    order = "path"
+    if limit is not None and limit.order == "random":
+        order = f"random, seed {limit.seed}"
+    identical = next((record.identical for record in records if record.identical), ())
+    return DatasetFacts(
+        folder=str(dataset.folder),
+        photos=len(dataset.keys),
+        people=len(dataset.counts),
+        failed=max((record.failed for record in records), default=0),
+        identical=identical,
+        limit=None if limit is None else limit.photos,
+        order=order,
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "cores": str(psutil.cpu_count() or 1)}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,119 @@
+"""1:1: are two photos of the same person? The pairs protocol of LFW (View 2).
+
+Source: Huang et al. 2007, "Labeled Faces in the Wild: A Database for Studying Face Recognition in
+Unconstrained Environments".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesearch.datasets import Pair
+from facesearch.errors import DatasetError
+from facesearch.evaluation import metrics
+from facesearch.evaluation.enrolment import Enrolled
+from facesearch.evaluation.identification import histogram
+from facesearch.evaluation.scoring import Floats, Scorer
+from facesearch.results import Curve, Measure, Verification
+
+FALSE_ACCEPTS = (1e-2, 1e-3)
+"""3,000 pairs of different people say nothing of rates below 1e-3."""
+
+Bools = NDArray[np.bool_]
+
+
+def verify(
+    enrolled: Enrolled, scorer: Scorer, pairs: Sequence[Pair], seed: int
+) -> tuple[Verification, NDArray[np.float64]]:
+    """Compares the central faces of each pair; a fold's threshold comes from the other folds.
+
+    A pair of which a photo has no face is called different. The second result is (pairs,) float64:
+    1 where the call was right.
+
+    Raises:
+        DatasetError: the data set lacks photos of the pairs, or there is one fold alone.
+    """
+    fold = np.array([pair.fold for pair in pairs])
+    if fold.max(initial=0) < 1:
+        raise DatasetError("the pairs have a single fold; the threshold of each comes from others")
+    same = np.array([pair.same for pair in pairs])
+    distances = _pair_distances(enrolled, scorer, pairs)
+    thresholds = [
+        metrics.best_threshold(distances[fold != number], same[fold != number])
+        for number in range(fold.max() + 1)
+    ]
+    right = ((distances <= np.array(thresholds)[fold]) == same).astype(np.float64)
+    accuracies = np.array([right[fold == number].mean() for number in range(fold.max() + 1)])
+    curve = metrics.roc(distances, same)
+    result = Verification(
+        pairs=len(pairs),
+        folds=len(accuracies),
+        missing=int(np.isinf(distances).sum()),
+        accuracy=_over_pairs(right, seed),
+        standard_error=float(accuracies.std(ddof=1) / np.sqrt(len(accuracies))),
+        fold_accuracies=tuple(accuracies.tolist()),
+        thresholds=tuple(round(threshold, 6) for threshold in thresholds),
+        auc=_resampled(distances, same, seed, metrics.area_under),
+        eer=_resampled(distances, same, seed, _equal_error_rate),
+        tar_at_far={
+            f"{rate:g}": _resampled(distances, same, seed, _true_accepts(rate))
+            for rate in FALSE_ACCEPTS
+        },
+        roc=metrics.thinned(curve),
+        distances=histogram([distances[same]], [distances[~same]]),
+    )
+    return result, right
+
+
+def _pair_distances(enrolled: Enrolled, scorer: Scorer, pairs: Sequence[Pair]) -> Floats:
+    place = {key.rsplit(".", 1)[0]: number for number, key in enumerate(enrolled.keys)}
+    wanted = [
+        (f"{photo.person}/{photo.person}_{photo.number:04d}") for pair in pairs
+        for photo in (pair.first, pair.second)
+    ]  # fmt: skip
+    lacking = [name for name in wanted if name not in place]
+    if lacking:
+        raise DatasetError(
+            f"the folder lacks {len(set(lacking)):,} photos of the pairs, the first is "
+            f"{lacking[0]}; evaluate pairs on the whole data set, without --limit"
+        )
+    faces = enrolled.central[[place[name] for name in wanted]].reshape(-1, 2)
+    distances = np.full(len(pairs), np.inf)
+    there = (faces >= 0).all(axis=1)
+    distances[there] = scorer.between(faces[there, 0], faces[there, 1])
+    return distances
+
+
+def _equal_error_rate(distances: Floats, same: Bools) -> float:
+    return metrics.equal_error_rate(metrics.roc(distances, same))
+
+
+def _true_accepts(rate: float) -> Callable[[Floats, Bools], float]:
+    def measure(distances: Floats, same: Bools) -> float:
+        curve: Curve = metrics.roc(distances, same)
+        return metrics.true_accepts_at(curve, rate)
+
+    return measure
+
+
+def _over_pairs(values: Floats, seed: int) -> Measure:
+    return metrics.by_people(values, np.arange(len(values)), seed)
+
+
+def _resampled(
+    distances: Floats, same: Bools, seed: int, measure: Callable[[Floats, Bools], float]
+) -> Measure:
+    """A measure with the interval of a bootstrap over pairs, as many of each kind as there are."""
+    draws = np.random.default_rng(seed)
+    kinds = [np.flatnonzero(same), np.flatnonzero(~same)]
+    values = []
+    for _ in range(_RESAMPLES):
+        drawn = np.concatenate([draws.choice(kind, len(kind)) for kind in kinds])
+        values.append(measure(distances[drawn], same[drawn]))
+    return Measure(measure(distances, same), *metrics.interval_of(np.array(values)))
+
+
+_RESAMPLES = 300
