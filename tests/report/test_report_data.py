@@ -34,7 +34,9 @@ def rows_of(report):
 
 def test_the_whole_document(report_of, found, failed, coverage):
     coverage = replace(coverage, progress=Progress(3, 9))
-    report = report_of(replace(found(), notes=("two faces",)), failed, coverage=coverage)
+    report = report_of(
+        replace(found(), notes=("two faces",), searched=15767), failed, coverage=coverage
+    )
     assert loaded(report) == {
         "schema": 1,
         "store": {
@@ -45,6 +47,7 @@ def test_the_whole_document(report_of, found, failed, coverage):
             "dim": 128,
         },
         "coverage": {
+            "subject": "face",
             "faces": 15769,
             "photos": 13232,
             "without_face": 1,
@@ -77,6 +80,9 @@ def test_the_whole_document(report_of, found, failed, coverage):
                         "face": 2,
                         "distance": 0.612346,
                         "similarity": 0.812516,
+                        "probability": None,
+                        "expected_false_matches": None,
+                        "band": None,
                         "box": [10.12, 20, 30, 40.5],
                         "width": 640,
                         "height": 480,
@@ -85,6 +91,7 @@ def test_the_whole_document(report_of, found, failed, coverage):
                         "example": "me.jpg",
                     }
                 ],
+                "searched": 15767,
                 "notes": ["two faces"],
             },
             {
@@ -157,6 +164,9 @@ def test_csv_has_a_row_for_each_neighbour_and_each_failure(report_of, found, nei
         "face": "2",
         "distance": "0.612346",
         "similarity": "0.812516",
+        "probability": "",
+        "expected_false_matches": "",
+        "band": "",
         "box_x": "10.12",
         "box_y": "20.0",
         "box_width": "30.0",
@@ -204,6 +214,32 @@ def test_csv_defuses_formulas(report_of, found, neighbor, failed, start):
 def test_csv_leaves_standard_input_and_negative_numbers_alone(report_of, found, neighbor):
     (row,) = rows_of(report_of(found(neighbor(similarity=-0.5), path="-")))
     assert (row["query"], row["similarity"]) == ("-", "-0.5")
+
+
+def test_how_sure_a_neighbour_is(report_of, found, neighbor):
+    sure = neighbor(probability=0.98765432, expected_false_matches=1.23456e-7, band="likely")
+    entry = loaded(report_of(found(sure)))["results"][0]["neighbors"][0]
+    assert entry["probability"] == 0.987654
+    assert entry["expected_false_matches"] == 1.235e-7
+    assert entry["band"] == "likely"
+    (row,) = rows_of(report_of(found(sure)))
+    assert (row["probability"], row["band"]) == ("0.987654", "likely")
+    assert float(row["expected_false_matches"]) == 1.235e-7
+
+
+def test_a_whole_photo_has_no_face_and_no_box(report_of, found, neighbor, coverage):
+    near = neighbor(face=None, box=None, similarity=None, distance=12345.6789)
+    result = found(near, face=None, faces=(), examples=(("me.jpg", None),))
+    report = report_of(result, coverage=replace(coverage, subject="photo"))
+    document = loaded(report)
+    assert document["coverage"]["subject"] == "photo"
+    query, entry = document["results"][0]["query"], document["results"][0]["neighbors"][0]
+    assert (query["face"], query["faces"]) == (None, [])
+    assert query["examples"] == [{"path": "me.jpg", "face": None}]
+    assert (entry["face"], entry["box"], entry["similarity"]) == (None, None, None)
+    (row,) = rows_of(report)
+    assert {row[name] for name in ("query_face", "face", "box_x", "similarity")} == {""}
+    assert row["distance"] == "12345.6789"
 
 
 @pytest.mark.parametrize(("format", "end"), [("paths", b"\n"), ("paths0", b"\0")])

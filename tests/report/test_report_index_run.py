@@ -5,8 +5,13 @@ from dataclasses import fields, replace
 
 import pytest
 
-from facesearch.records import Failure, IndexPrediction, IndexSummary, RootAway
-from facesearch.report import render_index_summary, render_prediction
+from facesearch.records import Failure, IndexPrediction, IndexSummary, RootAway, SystemRun
+from facesearch.report import (
+    render_index_summary,
+    render_prediction,
+    render_system_run,
+    render_system_runs,
+)
 from facesearch.report.wording import duration, size
 
 FULL = IndexSummary(
@@ -39,6 +44,48 @@ FULL = IndexSummary(
 
 def lines_of(summary):
     return render_index_summary(summary, json=False).decode().splitlines()
+
+
+def test_whole_photos_have_no_faces_to_count():
+    lines = lines_of(replace(FULL, subject="photo", small_faces=(), without_face=0))
+    assert lines[1].startswith("failed: ")
+    assert not [line for line in lines if "without a face" in line or "px" in line]
+    facts = json.loads(render_index_summary(replace(FULL, subject="photo"), json=True))
+    assert facts["subject"] == "photo"
+
+
+RUNS = [
+    SystemRun(("vgg16-l2", "vgg16-pca"), "vgg16", "/s-vgg16.npz", FULL),
+    SystemRun(("facenet",), "facenet", "/s.npz", error="no weights\x1b"),
+]
+
+
+def test_one_of_several_systems():
+    lines = render_system_run(RUNS[0]).decode().splitlines()
+    assert lines == ["== vgg16-l2, vgg16-pca", *lines_of(FULL), ""]
+    failed = render_system_run(RUNS[1]).decode().splitlines()
+    assert failed == ["== facenet", "failed: no weights\\x1b", ""]
+
+
+def test_several_systems_as_json():
+    document = json.loads(render_system_runs(RUNS))
+    assert list(document) == ["schema", "systems"]
+    first, second = document["systems"]
+    assert first == {
+        "systems": ["vgg16-l2", "vgg16-pca"],
+        "recipe": "vgg16",
+        "store": "/s-vgg16.npz",
+        "error": None,
+        "summary": json.loads(render_index_summary(FULL, json=True)),
+    }
+    assert (second["error"], second["summary"]) == ("no weights\x1b", None)
+    foreseen = IndexPrediction(10, 5, 5, 1.5, 900)
+    (run,) = json.loads(render_system_runs([replace(RUNS[0], outcome=foreseen)]))["systems"]
+    assert run["prediction"] == json.loads(render_prediction(foreseen, json=True))
+    assert "summary" not in run
+    assert "10 photos found, 5 to read" in render_system_run(
+        replace(RUNS[0], outcome=foreseen)
+    ).decode()
 
 
 def test_everything_that_can_be_said():

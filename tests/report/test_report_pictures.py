@@ -69,6 +69,19 @@ def test_what_is_left_out_is_said():
     assert len(np.unique(remark.reshape(-1, 3), axis=0)) > 3
 
 
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        ({"band": "possible"}, ("similarity 0.813", "distance 0.612 · possible")),
+        ({"similarity": None}, ("distance 0.612",)),
+        ({"similarity": None, "band": "likely"}, ("distance 0.612 · likely",)),
+    ],
+)
+def test_neighbor_lines_say_what_is_known(neighbor, changes, lines):
+    first, *rest = neighbor_lines(neighbor(path="/photos/x/a.jpg", **changes))
+    assert (first, *rest) == (f"1 · {lines[0]}", *lines[1:], "a.jpg")
+
+
 def test_neighbor_lines(neighbor):
     lines = neighbor_lines(neighbor(path="/photos/x/a.jpg"))
     assert lines == ("1 · similarity 0.813", "distance 0.612", "a.jpg")

@@ -38,6 +38,76 @@ def test_the_whole_table(report_of, found, neighbor, failed, now):
     ]
 
 
+def test_a_calibrated_store(report_of, found, neighbor, now):
+    rows = [
+        (0.2, 0.004, "likely"),
+        (0.4, 0.1, "possible"),
+        (0.5, 0.2, "possible"),
+        (0.9, 3.0, "unlikely"),
+        (1.0, 1234.5, "unlikely"),
+    ]
+    near = [
+        neighbor(rank=rank, distance=distance, expected_false_matches=strangers, band=band)
+        for rank, (distance, strangers, band) in enumerate(rows, start=1)
+    ]
+    lines = lines_of(report_of(replace(found(*near), searched=4_140_000)), now)
+    assert lines[1].split() == [*"rank similarity distance band face taken path".split()]
+    assert [line.split()[0] for line in lines[2:9]] == ["1", "--", "2", "3", "--", "4", "5"]
+    assert lines[2].split()[3] == "likely"
+    assert lines[3] == (
+        "-- beyond here about 0.1 false matches are to be expected among 4.1 million faces --"
+    )
+    assert lines[6] == (
+        "-- beyond here about 1 false match is to be expected among 4.1 million faces --"
+    )
+    assert lines[9] == "about 1,200 false matches among 4.1 million faces at this distance"
+
+
+def test_both_passed_at_once_are_one_line(report_of, found, neighbor, now):
+    near = [neighbor(expected_false_matches=7.0, band="unlikely")]
+    lines = lines_of(report_of(replace(found(*near), searched=1)), now)
+    assert lines[2] == "-- beyond here about 1 false match is to be expected among 1 face --"
+    assert len([line for line in lines if line.startswith("--")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("expected", "said"),
+    [
+        (1e-9, "fewer than 0.01 false matches"),
+        (0.0349, "about 0.035 false matches"),
+        (0.996, "about 1 false match"),
+        (2.64, "about 2.6 false matches"),
+        (31.4, "about 31 false matches"),
+        (5_120_000, "about 5.1 million false matches"),
+    ],
+)
+def test_how_many_false_matches_the_last_row_brings(
+    report_of, found, neighbor, now, expected, said
+):
+    near = neighbor(expected_false_matches=expected, band="unlikely")
+    lines = lines_of(report_of(replace(found(near), searched=15_769)), now)
+    assert f"{said} among 15,769 faces at this distance" in lines
+
+
+def test_without_a_calibration_nothing_is_said_of_it(report_of, found, now):
+    text = "\n".join(lines_of(report_of(replace(found(), searched=15_769)), now))
+    assert "band" not in text
+    assert "false match" not in text
+
+
+def test_whole_photos_have_no_faces_to_tell_of(report_of, found, neighbor, coverage, now):
+    near = neighbor(face=None, box=None, similarity=None, distance=1234.5, taken="")
+    asked = found(near, face=None, faces=(), examples=(("me.jpg", None),))
+    report = report_of(asked, coverage=replace(coverage, subject="photo", without_face=0))
+    assert lines_of(report, now) == [
+        "me.jpg",
+        "rank  distance  path",
+        "   1  1234.500  /photos/a.jpg",
+        "",
+        "13,232 photos; 0 failed, 0 roots away, indexed today",
+    ]
+
+
 def test_without_capture_times_there_is_no_column_for_them(report_of, found, neighbor, now):
     assert "taken" not in lines_of(report_of(found(neighbor(taken=""))), now)[1]
 

@@ -17,7 +17,13 @@ from facesearch.report.contact_sheet import (
     contact_sheet,
     neighbor_lines,
 )
-from facesearch.report.index_run import render_index_summary, render_prediction
+from facesearch.report.evaluation import read_evaluation, render_evaluation, write_report
+from facesearch.report.index_run import (
+    render_index_summary,
+    render_prediction,
+    render_system_run,
+    render_system_runs,
+)
 from facesearch.report.numbered_faces import numbered_faces
 from facesearch.report.picture_file import is_ours, write_png
 from facesearch.report.terminal import escape
@@ -35,11 +41,16 @@ __all__ = [
     "is_ours",
     "neighbor_lines",
     "numbered_faces",
+    "read_evaluation",
+    "render_evaluation",
     "render_index_summary",
     "render_prediction",
     "render_query",
+    "render_system_run",
+    "render_system_runs",
     "size",
     "write_png",
+    "write_report",
 ]
 
 Format = Literal["table", "json", "ndjson", "csv", "paths", "paths0"]

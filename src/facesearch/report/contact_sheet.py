@@ -53,13 +53,16 @@ class _Style:
         return round((self.plain_size if line else self.strong_size) * 1.4)
 
 
-def neighbor_lines(neighbor: Neighbor) -> tuple[str, str, str]:
-    """The texts of a neighbour's tile: rank and similarity, distance, file name."""
-    return (
-        f"{neighbor.rank} · similarity {neighbor.similarity:.3f}",
-        f"distance {neighbor.distance:.3f}",
-        PurePath(neighbor.path).name,
-    )
+def neighbor_lines(neighbor: Neighbor) -> tuple[str, ...]:
+    """The texts of a neighbour's tile: rank and similarity, distance and band, file name. Without a
+    similarity the distance stands first.
+    """
+    name = PurePath(neighbor.path).name
+    distance = f"distance {neighbor.distance:.3f}"
+    sure = f" · {neighbor.band}" if neighbor.band else ""
+    if neighbor.similarity is None:
+        return f"{neighbor.rank} · {distance}{sure}", name
+    return f"{neighbor.rank} · similarity {neighbor.similarity:.3f}", f"{distance}{sure}", name
 
 
 def contact_sheet(

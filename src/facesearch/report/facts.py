@@ -54,6 +54,7 @@ def coverage_facts(coverage: Coverage) -> dict[str, Any]:
     """What was searched; "progress" is null unless an index run has not ended."""
     progress = coverage.progress
     return {
+        "subject": coverage.subject,
         "faces": int(coverage.faces),
         "photos": int(coverage.photos),
         "without_face": int(coverage.without_face),
@@ -77,7 +78,8 @@ def result_facts(result: QueryResult) -> dict[str, Any]:
         error = {"code": result.error.code, "message": result.error.message}
         return {"query": query, "error": error, "notes": notes}
     neighbors = [neighbor_facts(neighbor) for neighbor in result.neighbors]
-    return {"query": query, "neighbors": neighbors, "notes": notes}
+    searched = int(result.searched)
+    return {"query": query, "neighbors": neighbors, "searched": searched, "notes": notes}
 
 
 def query_facts(query: Query) -> dict[str, Any]:
@@ -95,7 +97,10 @@ def query_facts(query: Query) -> dict[str, Any]:
         ],
         "width": int(query.width),
         "height": int(query.height),
-        "examples": [{"path": path, "face": int(face)} for path, face in query.examples],
+        "examples": [
+            {"path": path, "face": None if face is None else int(face)}
+            for path, face in query.examples
+        ],
     }
 
 
@@ -108,9 +113,12 @@ def neighbor_facts(neighbor: Neighbor) -> dict[str, Any]:
         "root": neighbor.root,
         "relative_path": neighbor.relative_path,
         "also": list(neighbor.also),
-        "face": int(neighbor.face),
+        "face": None if neighbor.face is None else int(neighbor.face),
         "distance": rounded(neighbor.distance, 6),
         "similarity": rounded(neighbor.similarity, 6),
+        "probability": rounded(neighbor.probability, 6),
+        "expected_false_matches": significant(neighbor.expected_false_matches, 4),
+        "band": neighbor.band or None,
         "box": box_facts(neighbor.box),
         "width": int(neighbor.width),
         "height": int(neighbor.height),
@@ -127,6 +135,15 @@ def box_facts(box: Box | None) -> list[float | None] | None:
     return [rounded(side, 2) for side in (box.x, box.y, box.width, box.height)]
 
 
-def rounded(value: float, digits: int) -> float | None:
-    """A number that JSON can carry; None where it has none (not finite)."""
-    return round(float(value), digits) if math.isfinite(value) else None
+def rounded(value: float | None, digits: int) -> float | None:
+    """A number that JSON can carry; None where there is none, or it has none (not finite)."""
+    if value is None or not math.isfinite(value):
+        return None
+    return round(float(value), digits)
+
+
+def significant(value: float | None, digits: int) -> float | None:
+    """The same, rounded to so many digits that count: such numbers span many powers of ten."""
+    if value is None or not math.isfinite(value):
+        return None
+    return float(f"{value:.{digits}g}")

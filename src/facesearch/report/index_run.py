@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from facesearch.records import Failure, IndexPrediction, IndexSummary, RootAway
+from facesearch.records import Failure, IndexPrediction, IndexSummary, RootAway, SystemRun
 from facesearch.report.facts import SCHEMA, as_json, rounded
 from facesearch.report.terminal import escape
 from facesearch.report.wording import count, duration, message_with_path, size
@@ -28,10 +28,40 @@ def render_prediction(prediction: IndexPrediction, json: bool) -> bytes:
     return ("\n".join(_prediction_lines(prediction)) + "\n").encode()
 
 
+def render_system_run(run: SystemRun) -> bytes:
+    """One of several systems' stores, for people: its name over what was done, or would be."""
+    lines = [f"== {', '.join(run.systems)}"]
+    if isinstance(run.outcome, IndexSummary):
+        lines += _summary_lines(run.outcome)
+    elif run.outcome is not None:
+        lines += _prediction_lines(run.outcome)
+    else:
+        lines.append(f"failed: {escape(run.error)}")
+    return ("\n".join(lines) + "\n\n").encode()
+
+
+def render_system_runs(runs: Sequence[SystemRun]) -> bytes:
+    """All of several systems' stores as one JSON object."""
+    return as_json({"schema": SCHEMA, "systems": [_run_facts(run) for run in runs]}, indent=2)
+
+
+def _run_facts(run: SystemRun) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "systems": list(run.systems),
+        "recipe": run.recipe,
+        "store": run.store,
+        "error": run.error or None,
+    }
+    if isinstance(run.outcome, IndexPrediction):
+        return {**facts, "prediction": _prediction_facts(run.outcome)}
+    return {**facts, "summary": run.outcome and _summary_facts(run.outcome)}
+
+
 def _summary_facts(summary: IndexSummary) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "store": summary.store,
+        "subject": summary.subject,
         "seen": summary.seen,
         "new": summary.new,
         "changed": summary.changed,
@@ -82,7 +112,7 @@ def _roots_away_facts(roots: Sequence[RootAway]) -> list[dict[str, Any]]:
 def _summary_lines(summary: IndexSummary) -> list[str]:
     lines = [
         _seen_line(summary),
-        f"{count(summary.faces, 'face')}; {count(summary.without_face, 'photo')} without a face",
+        *_found_lines(summary),
         *_failure_lines(summary),
         *_not_read_lines(summary.not_read),
         *_root_lines(summary.roots_away),
@@ -120,6 +150,14 @@ def _seen_line(summary: IndexSummary) -> str:
         parts.append(count(summary.copies, "copy", "copies"))
     parts += [f"{summary.removed:,} removed", f"{summary.failed:,} failed"]
     return f"{count(summary.seen, 'photo')} seen: {', '.join(parts)}"
+
+
+def _found_lines(summary: IndexSummary) -> list[str]:
+    """Faces of the whole store; where each photo is one item there are none to count."""
+    if summary.subject == "photo":
+        return []
+    without = f"{count(summary.without_face, 'photo')} without a face"
+    return [f"{count(summary.faces, 'face')}; {without}"]
 
 
 def _failure_lines(summary: IndexSummary) -> list[str]:

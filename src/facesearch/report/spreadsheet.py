@@ -8,7 +8,7 @@ import json
 from datetime import datetime
 
 from facesearch.records import Neighbor, QueryReport, QueryResult
-from facesearch.report.facts import box_facts, rounded
+from facesearch.report.facts import box_facts, rounded, significant
 
 COLUMNS = (
     "query",
@@ -22,6 +22,9 @@ COLUMNS = (
     "face",
     "distance",
     "similarity",
+    "probability",
+    "expected_false_matches",
+    "band",
     "box_x",
     "box_y",
     "box_width",
@@ -59,14 +62,14 @@ def _rows(result: QueryResult) -> list[list[Cell]]:
     query: list[Cell] = [_path(result.query.path), result.query.face]
     if result.error is not None:
         blanks: list[Cell] = [None] * (len(COLUMNS) - len(query) - 1)
-        return [[*query, *blanks, _text(f"{result.error.code}: {result.error.message}")]]
+        return [[*query, *blanks, plain_text(f"{result.error.code}: {result.error.message}")]]
     return [[*query, *_cells(neighbor), None] for neighbor in result.neighbors]
 
 
 def _cells(neighbor: Neighbor) -> list[Cell]:
     return [
         neighbor.rank,
-        _text(neighbor.id),
+        plain_text(neighbor.id),
         _path(neighbor.path),
         _path(neighbor.root),
         _path(neighbor.relative_path),
@@ -74,10 +77,13 @@ def _cells(neighbor: Neighbor) -> list[Cell]:
         neighbor.face,
         rounded(neighbor.distance, 6),
         rounded(neighbor.similarity, 6),
+        rounded(neighbor.probability, 6),
+        significant(neighbor.expected_false_matches, 4),
+        neighbor.band or None,
         *(box_facts(neighbor.box) or [None] * 4),
         neighbor.width,
         neighbor.height,
-        _text(neighbor.taken),
+        plain_text(neighbor.taken),
         rounded(neighbor.score, 4),
         _path(neighbor.example),
     ]
@@ -88,5 +94,6 @@ def _path(path: str) -> str:
     return f"./{path}" if path != "-" and path.startswith(_FORMULA_STARTS) else path
 
 
-def _text(text: str) -> str:
+def plain_text(text: str) -> str:
+    """The text, with a quotation mark before it where a spreadsheet would run it as a formula."""
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

@@ -17,12 +17,14 @@ from facesearch.records import (
     QueryResult,
 )
 from facesearch.report.terminal import display_width, escape, pad, shorten
-from facesearch.report.wording import count, days_ago, message_with_path
+from facesearch.report.wording import about, count, days_ago, large, message_with_path
 
 _OTHER_FACES_SHOWN = 6
 _COPIES_SHOWN = 3
 _EXAMPLES_SHOWN = 5
 _EXAMPLE_WIDTH = 28
+_FALSE_MATCHES_SAID = (1.0, 0.1)  # where the expected ones pass these, a line says so
+_FEWEST_SAID = 0.01
 
 
 def render(report: QueryReport, now: datetime) -> bytes:
@@ -34,10 +36,12 @@ def render(report: QueryReport, now: datetime) -> bytes:
 
 def coverage_line(coverage: Coverage, now: datetime) -> str:
     """What was searched, in one line: "15,769 faces in 13,232 photos; ..., indexed today"."""
-    searched = f"{count(coverage.faces, 'face')} in {count(coverage.photos, 'photo')}"
+    searched, rest = count(coverage.photos, "photo"), []
+    if coverage.subject == "face":
+        searched = f"{count(coverage.faces, 'face')} in {searched}"
+        rest = [f"{coverage.without_face:,} without a face"]
     indexed = f"indexed {days_ago(coverage.indexed_at, now)}" if coverage.indexed_at else ""
-    rest = [
-        f"{coverage.without_face:,} without a face",
+    rest += [
         f"{coverage.failed:,} failed",
         f"{count(coverage.roots_away, 'root')} away",
         indexed or "not indexed to the end yet",
@@ -66,7 +70,8 @@ def _block(result: QueryResult) -> list[str]:
     lines = [_headline(result.query), *notes]
     if not result.neighbors:
         return [*lines, "no neighbours"]
-    return [*lines, *_grid(result.neighbors, with_example=len(result.query.examples) > 1)]
+    with_example = len(result.query.examples) > 1
+    return [*lines, *_grid(result, with_example), *_closing(result)]
 
 
 def _headline(query: Query) -> str:
@@ -105,12 +110,14 @@ class _Column(NamedTuple):
 
 
 def _columns(neighbors: Sequence[Neighbor], with_example: bool) -> list[_Column]:
-    columns = [
-        _Column("rank", True, lambda neighbor: str(neighbor.rank)),
-        _Column("similarity", True, lambda neighbor: f"{neighbor.similarity:.3f}"),
-        _Column("distance", True, lambda neighbor: f"{neighbor.distance:.3f}"),
-        _Column("face", True, lambda neighbor: str(neighbor.face)),
-    ]
+    columns = [_Column("rank", True, lambda neighbor: str(neighbor.rank))]
+    if any(neighbor.similarity is not None for neighbor in neighbors):
+        columns.append(_Column("similarity", True, _similarity_cell))
+    columns.append(_Column("distance", True, lambda neighbor: f"{neighbor.distance:.3f}"))
+    if any(neighbor.band for neighbor in neighbors):
+        columns.append(_Column("band", False, lambda neighbor: neighbor.band))
+    if any(neighbor.face is not None for neighbor in neighbors):
+        columns.append(_Column("face", True, _face_cell))
     if any(neighbor.taken for neighbor in neighbors):
         columns.append(_Column("taken", False, lambda neighbor: escape(neighbor.taken[:10])))
     if with_example:
@@ -118,11 +125,20 @@ def _columns(neighbors: Sequence[Neighbor], with_example: bool) -> list[_Column]
     return columns
 
 
+def _similarity_cell(neighbor: Neighbor) -> str:
+    return "-" if neighbor.similarity is None else f"{neighbor.similarity:.3f}"
+
+
+def _face_cell(neighbor: Neighbor) -> str:
+    return "-" if neighbor.face is None else str(neighbor.face)
+
+
 def _example_cell(neighbor: Neighbor) -> str:
     return shorten(escape(PurePath(neighbor.example).name), _EXAMPLE_WIDTH)
 
 
-def _grid(neighbors: Sequence[Neighbor], *, with_example: bool) -> list[str]:
+def _grid(result: QueryResult, with_example: bool) -> list[str]:
+    neighbors = result.neighbors
     columns = _columns(neighbors, with_example)
     rows = [[column.title for column in columns]]
     rows += [[column.cell(neighbor) for column in columns] for neighbor in neighbors]
@@ -137,9 +153,43 @@ def _grid(neighbors: Sequence[Neighbor], *, with_example: bool) -> list[str]:
     # The path comes last and whole, so that it can be copied.
     lines = [f"{fronts[0]}  path"]
     indent = " " * (sum(widths) + 2 * len(widths))
+    expected = 0.0
     for front, neighbor in zip(fronts[1:], neighbors, strict=True):
+        before, expected = expected, neighbor.expected_false_matches or 0.0
+        lines += _passed(before, expected, result.searched)
         lines.append(f"{front}  {escape(neighbor.path)}")
         lines += [f"{indent}also {escape(path)}" for path in neighbor.also[:_COPIES_SHOWN]]
         if len(neighbor.also) > _COPIES_SHOWN:
             lines.append(f"{indent}also {len(neighbor.also) - _COPIES_SHOWN:,} more")
     return lines
+
+
+def _passed(before: float, now: float, searched: int) -> list[str]:
+    """A line where the expected false matches pass a number worth knowing, the largest of them."""
+    for level in _FALSE_MATCHES_SAID:
+        if before < level <= now:
+            verb = "is" if level == 1 else "are"
+            return [
+                f"-- beyond here {_false_matches(level)} {verb} to be expected among "
+                f"{_faces(searched)} --"
+            ]
+    return []
+
+
+def _closing(result: QueryResult) -> list[str]:
+    """How many false matches the last row's distance brings, where that is known."""
+    expected = result.neighbors[-1].expected_false_matches
+    if expected is None:
+        return []
+    return [f"{_false_matches(expected)} among {_faces(result.searched)} at this distance"]
+
+
+def _false_matches(expected: float) -> str:
+    if expected < _FEWEST_SAID:
+        return f"fewer than {_FEWEST_SAID} false matches"
+    number = about(expected)
+    return f"about {number} false {'match' if number == '1' else 'matches'}"
+
+
+def _faces(searched: int) -> str:
+    return "1 face" if searched == 1 else f"{large(searched)} faces"

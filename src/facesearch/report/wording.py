@@ -12,6 +12,20 @@ def count(number: int, singular: str, plural: str | None = None) -> str:
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
+def large(number: int) -> str:
+    """A number that may be very large: "15,769", "4.1 million"."""
+    for unit, name in ((1_000_000_000, "billion"), (1_000_000, "million")):
+        if number >= unit * 0.99995:
+            return f"{number / unit:,.1f} {name}"
+    return f"{number:,}"
+
+
+def about(number: float) -> str:
+    """An estimate with the two digits that mean something: "0.034", "2.6", "1,200"."""
+    rough = float(f"{number:.2g}")
+    return large(round(rough)) if rough >= 10 else f"{rough:g}"
+
+
 def duration(seconds: float) -> str:
     """A length of time with the two units that matter: "4.2 s", "3 min 20 s", "2 h 10 min"."""
     if seconds < 59.95:
