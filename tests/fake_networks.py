@@ -67,8 +67,10 @@ class FakeNetworks:
             return self._failed(task, content, error.reason, error)
         except ModelError as error:
             return self._failed(task, content, "model-error", error)
-        count = content[0] % 3
         facts = PhotoFacts(content, content[:16], 640, 480, 1.0, format="JPEG")
+        if self.spec.recipe.subject == "photo":
+            return PhotoResult(content, facts, (Face(None, (), 1.0),), self._rows(1, content))
+        count = content[0] % 3
         faces = tuple(
             Face(Box(*(float(value) for value in content[face : face + 4])), (), 0.9, 5.0)
             for face in range(count)
@@ -100,7 +102,9 @@ class FakeNetworks:
 
     def _rows(self, count: int, content: bytes) -> np.ndarray:
         rows = np.random.default_rng(list(content)).normal(size=(count, self._dim))
-        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        if self.spec.recipe.extractor.unit:
+            rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        return rows.astype(np.float32)
 
     @property
     def _dim(self) -> int:

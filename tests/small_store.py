@@ -15,11 +15,13 @@ from unittest import mock
 import numpy as np
 from PIL import Image
 
+from facesearch.calibration import Calibration
 from facesearch.errors import PhotoError
 from facesearch.faces.mtcnn import reading_order
 from facesearch.index_options import default_recipe
 from facesearch.photos import PhotoLimits, read_photo
-from facesearch.recipes import ExtractorOptions, Recipe
+from facesearch.processing import PhotoTask, ProcessSpec
+from facesearch.recipes import CropOptions, ExtractorOptions, Recipe
 from facesearch.records import (
     Box,
     Embeddings,
@@ -31,6 +33,7 @@ from facesearch.records import (
     PhotoResult,
 )
 from facesearch.store import Root, Store, StoreWriter
+from facesearch.systems import find_system
 
 RED, GREEN, BLUE, GOLD = (200, 0, 0), (0, 160, 0), (0, 0, 250), (200, 160, 0)
 Color = tuple[int, int, int]
@@ -41,6 +44,28 @@ MIDDLE: Rectangle = (30, 20, 40, 40)
 def recipe() -> Recipe:
     """What a new store has by default, so that commands believe its rows."""
     return default_recipe("facenet-128")
+
+
+def whole_recipe(unit: bool = True) -> Recipe:
+    """Each photo is one item; rows have the length that they have unless ``unit``."""
+    return dataclasses.replace(
+        recipe(),
+        name="whole",
+        detector=find_system("small-cnn").recipe.detector,
+        crop=CropOptions("whole", 0.0, "cubic"),
+        extractor=dataclasses.replace(recipe().extractor, unit=unit),
+    )
+
+
+def small_calibration(space_digest: str = "") -> Calibration:
+    """False matches: 1 in 10,000 at distance 0, 1 in 100 at 0.1, 1 in 10 at 0.5, all at 2."""
+    return Calibration(
+        space_digest,
+        distances=(0.0, 0.1, 0.5, 2.0),
+        probabilities=(1.0, 0.95, 0.5, 0.0),
+        false_match_rates=(1e-4, 1e-2, 1e-1, 1.0),
+        counted_from=0.0,
+    )
 
 
 def draw(
@@ -91,6 +116,9 @@ class ColorEmbedder:
     def describe(self) -> str:
         return "colours"
 
+    def process(self, batch: Sequence[PhotoTask]) -> list[PhotoResult]:
+        return [self.result(Path(task.path)) for task in batch]
+
     def result(self, path: Path) -> PhotoResult:
         none = np.zeros((0, 128), np.float32)
         try:
@@ -104,6 +132,33 @@ class ColorEmbedder:
         return PhotoResult(
             photo.facts.content_hash, photo.facts, tuple(faces), self.embed(photo, faces)
         )
+
+
+class WholePhotoEmbedder(ColorEmbedder):
+    """Takes a photo as one item; its mean colour is what it shows, its row's length how bright."""
+
+    def __init__(self, unit: bool) -> None:
+        super().__init__()
+        self._unit = unit
+
+    def detect(self, photo: Photo) -> list[Face]:
+        self.detected += 1
+        return [Face(None, (), 1.0)]
+
+    def embed(self, photo: Photo, faces: Sequence[Face]) -> Embeddings:
+        assert [face.box for face in faces] == [None]
+        mean = photo.pixels.reshape(-1, 3).mean(axis=0)
+        row = row_of(mean) * np.float32(1 if self._unit else mean.sum() / 10)
+        return row[None]
+
+
+def embedder_of(spec: ProcessSpec) -> ColorEmbedder:
+    """The embedder for a recipe, in place of ``processing.Pipeline``."""
+    return _embedder(spec.recipe)
+
+
+def _embedder(made: Recipe) -> ColorEmbedder:
+    return WholePhotoEmbedder(made.extractor.unit) if made.subject == "photo" else ColorEmbedder()
 
 
 def enroll(
@@ -130,7 +185,7 @@ def enrolling(
     progress: tuple[int, int] | None = None,
 ) -> Iterator[StoreWriter]:
     """The same run while it is under way, with everything committed."""
-    embedder = ColorEmbedder()
+    embedder = _embedder(recipe_ or recipe())
     apart = mock.patch("facesearch.store.compaction.TIER", 0)
     with apart, StoreWriter.open(store, recipe_ or recipe()) as writer:
         writer.set_roots([Root.at(root, store.parent) for root in roots])

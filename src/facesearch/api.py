@@ -19,6 +19,7 @@ from PIL import Image
 from facesearch import indexing, querying, weights
 from facesearch.errors import ModelError, NoFaceError, PhotoError, UsageError
 from facesearch.gallery import Search, Where
+from facesearch.gallery.expanded import Confirm
 from facesearch.gallery.npz import NpzGallery
 from facesearch.index_options import (
     DEFAULT_MAX_PIXELS,
@@ -77,8 +78,15 @@ class OpenGallery:
     next one.
     """
 
-    def __init__(self, store: str | Path, device: str = "auto", offline: bool = False) -> None:
+    def __init__(
+        self,
+        store: str | Path,
+        device: str = "auto",
+        offline: bool = False,
+        confirm: Confirm | None = None,
+    ) -> None:
         self._path = Path(store).absolute()
+        self._confirm = confirm
         self._device = device
         self._offline = offline
         self._swap = threading.Lock()
@@ -97,10 +105,11 @@ class OpenGallery:
 
         Args:
             photo: a path, bytes, binary file, PIL image, (h, w, 3) uint8 RGB array, or a (dim,)
-                float embedding.
+                float embedding. Where the store holds whole photos, the photo is one item.
             k: how many photos; None for all.
             options: further fields of ``QueryOptions``; without ``face`` or ``box`` the most
-                prominent face is taken. ``box`` may be (x, y, width, height), ``under`` one folder.
+                prominent face is taken. ``box`` may be (x, y, width, height), ``under`` one folder,
+                ``fmr`` (a false match rate, as 1e-4) stands in place of ``max_distance``.
 
         Returns:
             The query's faces and its neighbours, nearest first.
@@ -124,7 +133,8 @@ class OpenGallery:
         return self._answers(photo, _options(k, {**options, "face": "all"}))
 
     def embed(self, photo: PhotoLike | Path) -> Embeddings:
-        """(faces, dim) embeddings of all faces of a photo, in reading order.
+        """(faces, dim) embeddings of all faces of a photo, in reading order, or (1, dim) of the
+        photo where the store holds whole photos.
 
         Raises:
             PhotoError, WeightsError, ModelError, StoreError: as ``query``.
@@ -136,7 +146,7 @@ class OpenGallery:
     ) -> list[QueryResult]:
         querying.check_options(asked, photos=1)
         now = self._current()
-        now.gallery.require(Where(under=asked.under))
+        asked = querying.settle(now.gallery, asked)
         if isinstance(photo, np.ndarray) and photo.ndim == 1:
             return [_by_embedding(now.gallery, photo, asked)]
         if asked.exclude_self and isinstance(photo, (np.ndarray, Image.Image)):
@@ -157,7 +167,7 @@ class OpenGallery:
             return self._now
 
     def _opened(self, before: _Opened | None) -> _Opened:
-        gallery = NpzGallery(Store.open(self._path))
+        gallery = NpzGallery(Store.open(self._path), confirm=self._confirm)
         querying.check_space(gallery)
         spec = query_spec(gallery.store, self._device)
         if before is not None and before.embedder.spec == spec:
@@ -171,19 +181,26 @@ class _Opened:
     embedder: LazyPipeline
 
 
-def open(store: str | Path, device: str = "auto", offline: bool = False) -> OpenGallery:
+def open(
+    store: str | Path,
+    device: str = "auto",
+    offline: bool = False,
+    confirm: Confirm | None = None,
+) -> OpenGallery:
     """A store ready for queries; its networks are loaded at the first one.
 
     Args:
         store: the store's file.
         device: "auto", "cpu" or "gpu".
         offline: never download weights.
+        confirm: asked, with a sentence that says what it will cost, before a query with ``expand``
+            compares more than a million faces with each other; without it that is a UsageError.
 
     Raises:
         StoreError: it is missing or cannot be read.
         RecipeMismatchError: its rows were made with other weights than are installed.
     """
-    return OpenGallery(store, device, offline)
+    return OpenGallery(store, device, offline, confirm)
 
 
 def embed(photo: PhotoLike | Path, model: str = DEFAULT_MODEL, device: str = "auto") -> Embeddings:
@@ -222,15 +239,15 @@ def _options(k: int | None, options: dict[str, Any]) -> QueryOptions:
 def _by_embedding(gallery: NpzGallery, row: NDArray[Any], asked: QueryOptions) -> QueryResult:
     if asked.face is not None or asked.box is not None or asked.exclude_self:
         raise UsageError("an embedding is no photo: face, box and exclude_self mean nothing for it")
-    unit = np.asarray(row, np.float64)
-    length = float(np.linalg.norm(unit))
-    dim = gallery.recipe.extractor.dim
-    if unit.shape != (dim,) or not math.isfinite(length) or length == 0:
-        raise UsageError(f"an embedding for this store is {dim} finite numbers, not all zero")
+    given = np.asarray(row, np.float64)
+    length = float(np.linalg.norm(given))
+    made = gallery.recipe.extractor
+    if given.shape != (made.dim,) or not math.isfinite(length) or length == 0:
+        raise UsageError(f"an embedding for this store is {made.dim} finite numbers, not all zero")
     where = Where(under=asked.under, max_distance=asked.max_distance)
-    unit_row = (unit / length).astype(np.float32)
-    found = gallery.search(unit_row[None], [""], Search(asked.k, asked.by, where))
-    return QueryResult(Query("", None, ()), found)
+    asked_row = (given / length if made.unit else given).astype(np.float32)
+    found = gallery.search(asked_row[None], [""], Search(asked.k, asked.by, where, asked.expand))
+    return QueryResult(Query("", None, ()), found, searched=gallery.size(where))
 
 
 def _raise(result: QueryResult) -> None:

@@ -16,10 +16,12 @@ from facesearch.processing import ProcessSpec
 from facesearch.recipes import EXTRACTORS, Recipe
 from facesearch.runtimes import RuntimeOptions
 from facesearch.store import Store
+from facesearch.systems import SYSTEMS, find_system
 
 DEFAULT_MODEL = "facenet-128"
 DEFAULT_MAX_PIXELS = 200_000_000
 _WORKER_BYTES = 1_200_000_000  # what one worker may need, to bound their number by memory
+_LARGER_WORKERS = {"vgg16": 2_900_000_000, "efficientnet-v2l": 1_700_000_000}
 _WORTH_A_WORKER = 8  # photos for which starting one more process pays
 
 
@@ -27,20 +29,24 @@ _WORTH_A_WORKER = 8  # photos for which starting one more process pays
 class IndexOptions:
     """How to index; ``None`` means: as the store has it, or the default for a new one.
 
-    ``model`` is a name of the weights manifest. ``min_face`` is in pixels of the original photo,
+    ``system`` is a name of ``systems.SYSTEMS``, ``model`` one of the weights manifest; one excludes
+    the other. ``min_face`` is in pixels of the original photo,
     ``min_score`` 0..1, ``max_side`` the longer side at which photos are decoded, in pixels.
-    ``max_pixels`` bounds what is decoded at all. ``exclude`` are glob patterns, remembered by the
-    store until ``forget_excludes``. ``jobs`` are worker processes. ``device`` is "auto", "cpu" or
+    ``max_pixels`` bounds what is decoded at all. ``only`` are the relative paths to look at, the
+    rest of the folder and of the store stays as it is. ``exclude`` are glob patterns, remembered by
+    the store until ``forget_excludes``. ``jobs`` are worker processes. ``device`` is "auto", "cpu" or
     "gpu". ``wait`` waits for another writer, ``offline`` never downloads, ``item_timeout`` is in
     seconds for one photo.
     """
 
     model: str | None = None
+    system: str | None = None
     min_face: int | None = None
     min_score: float | None = None
     max_side: int | None = None
     max_pixels: int | None = None
     exclude: tuple[str, ...] = ()
+    only: frozenset[str] | None = None
     forget_excludes: bool = False
     jobs: int | None = None
     device: str = "auto"
@@ -57,14 +63,18 @@ def choose_recipe(held: Store | None, options: IndexOptions) -> Recipe:
     """The store's recipe, or the default one, with what the options ask for.
 
     Raises:
+        UsageError: the options contradict each other, or name what there is not.
+        WeightsError: weights whose hash nobody states beforehand are not here.
         RecipeMismatchError: they ask for something else than the store was made with, and
             ``redetect`` is not set.
     """
-    recipe = held.recipe if held is not None else default_recipe(options.model or DEFAULT_MODEL)
-    if options.model is not None:
-        extractor = default_recipe(options.model).extractor
-        recipe = dataclasses.replace(recipe, extractor=extractor)
+    recipe = _asked_for(held, options)
     detector = recipe.detector
+    if recipe.subject == "photo" and (options.min_face, options.min_score) != (None, None):
+        raise UsageError(
+            f"--min-face and --min-score are for faces, and {recipe.name} takes whole photos; "
+            "leave them out"
+        )
     if options.min_face is not None:
         detector = dataclasses.replace(detector, min_face=options.min_face, min_face_share=0.0)
     if options.min_score is not None:
@@ -83,17 +93,54 @@ def default_recipe(model: str) -> Recipe:
     """The tool's own recipe around one of the FaceNet models, with its weights' hashes.
 
     Raises:
-        UsageError: there is no such model.
+        UsageError: there is no such model, or it takes whole photos.
     """
+    whole = {
+        system.recipe.extractor.model: system.name
+        for system in SYSTEMS.values()
+        if system.recipe.subject == "photo"
+    }
+    if model in whole:
+        raise UsageError(f"{model} takes whole photos; use --system {whole[model]}")
     if model not in EXTRACTORS:
-        raise UsageError(f"there is no model {model!r}; choose one of {', '.join(EXTRACTORS)}")
-    recipe = Recipe()
-    hashes = tuple(weights.sha256_of(f"mtcnn-{net}") for net in ("pnet", "rnet", "onet"))
-    return dataclasses.replace(
-        recipe,
-        detector=dataclasses.replace(recipe.detector, weights=hashes),
-        extractor=dataclasses.replace(EXTRACTORS[model], weights=weights.sha256_of(model)),
-    )
+        known = ", ".join(name for name in EXTRACTORS if name not in whole)
+        raise UsageError(f"there is no model {model!r}; choose one of {known}")
+    return _with_hashes(dataclasses.replace(Recipe(), extractor=EXTRACTORS[model]))
+
+
+def recipe_of(system: str) -> Recipe:
+    """The recipe of a named system, with its weights' hashes.
+
+    Raises:
+        UsageError: there is no such system.
+        WeightsError: the hash of its weights is known only once they are here, and they are not;
+            names the command that brings them.
+    """
+    return _with_hashes(find_system(system).recipe)
+
+
+def _asked_for(held: Store | None, options: IndexOptions) -> Recipe:
+    """The recipe of the system or around the model that is named, else the store's."""
+    if options.system is not None and options.model is not None:
+        raise UsageError("--system and --model exclude each other: a system has its model")
+    if options.system is not None:
+        return recipe_of(options.system)
+    if options.model is None:
+        return default_recipe(DEFAULT_MODEL) if held is None else held.recipe
+    named = default_recipe(options.model)
+    if held is None or held.recipe.subject != named.subject:
+        return named
+    return dataclasses.replace(held.recipe, extractor=named.extractor)
+
+
+def _with_hashes(recipe: Recipe) -> Recipe:
+    detector, extractor = recipe.detector, recipe.extractor
+    if detector.name == "mtcnn":
+        hashes = tuple(weights.sha256_of(f"mtcnn-{net}") for net in ("pnet", "rnet", "onet"))
+        detector = dataclasses.replace(detector, weights=hashes)
+    known = weights.sha256_of(extractor.model)
+    extractor = dataclasses.replace(extractor, weights=known)
+    return dataclasses.replace(recipe, detector=detector, extractor=extractor)
 
 
 def with_remembered(held: Store | None, options: IndexOptions) -> IndexOptions:
@@ -117,6 +164,7 @@ def plan_options(held: Store | None, options: IndexOptions) -> PlanOptions:
     before = None if held is None else held.options.get("max_pixels")
     return PlanOptions(
         exclude=options.exclude,
+        only=options.only,
         verify_content=options.verify_content,
         retry=frozenset({"too-large"}) if options.max_pixels != before else frozenset(),
     )
@@ -131,13 +179,16 @@ def query_spec(held: Store, device: str) -> ProcessSpec:
     return ProcessSpec(held.recipe, pixels, RuntimeOptions(device=device, threads=cores()))
 
 
-def choose_jobs(options: IndexOptions, photos: int) -> int:
-    """How many worker processes: what was asked for, else one a core as memory and work allow."""
+def choose_jobs(options: IndexOptions, photos: int, model: str = DEFAULT_MODEL) -> int:
+    """How many worker processes: what was asked for, else one a core as memory and work allow.
+
+    ``model`` is the recipe's, for larger networks need more memory.
+    """
     if options.jobs is not None:
         return options.jobs
     if options.device == "gpu":
         return 1
-    memory = psutil.virtual_memory().available // _WORKER_BYTES
+    memory = psutil.virtual_memory().available // _LARGER_WORKERS.get(model, _WORKER_BYTES)
     return max(1, min(cores(), memory, -(-photos // _WORTH_A_WORKER)))
 
 

@@ -47,11 +47,11 @@ WorkerFactory = Callable[[], Worker[PhotoTask, PhotoResult]]
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """How far a run is, for a progress bar."""
+    """How far a run is, for a progress bar; ``faces`` is None where photos are the items."""
 
     done: int
     total: int
-    faces: int
+    faces: int | None
     failed: int
 
 
@@ -193,9 +193,9 @@ class _Run:
         self._committed = time.monotonic()
         left = self._plan.read
         while left:
-            jobs = choose_jobs(self._options, len(left))
-            size = max(1, min(BATCH, len(left) // (4 * jobs)))
             recipe = self._writer.store.recipe
+            jobs = choose_jobs(self._options, len(left), recipe.extractor.model)
+            size = max(1, min(BATCH, len(left) // (4 * jobs)))
             with photo_pool(recipe, self._options, self._hooks, jobs) as pool:
                 self._hooks.on_progress(self._state())
                 for task, result in pool.run(self._batches(left, size)):
@@ -301,7 +301,9 @@ class _Run:
         self._hooks.on_progress(self._state())
 
     def _state(self) -> RunState:
-        return RunState(self._done, self._plan.seen, self._faces, self._failed)
+        whole = self._writer.store.recipe.subject == "photo"
+        faces = None if whole else self._faces
+        return RunState(self._done, self._plan.seen, faces, self._failed)
 
     def _commit(self) -> None:
         self._writer.commit((self._done, self._plan.seen))
@@ -349,6 +351,7 @@ def summarise(store: Store) -> IndexSummary:
         further_pages=further_pages(store),
         small_faces=small_faces(store, _SMALL_FACES),
         store_bytes=store.size,
+        subject=store.recipe.subject,
     )
 
 

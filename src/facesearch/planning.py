@@ -62,9 +62,12 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """How to compare. ``retry`` are failure reasons to try again besides the transient ones."""
+    """How to compare. ``retry`` are failure reasons to try again besides the transient ones;
+    ``only`` are the relative paths to look at, None for all.
+    """
 
     exclude: tuple[str, ...] = ()
+    only: frozenset[str] | None = None
     verify_content: bool = False
     retry: frozenset[str] = frozenset()
 
@@ -138,6 +141,7 @@ def make_plan(
     seen: set[Place] = set()
     for scope in scopes:
         held, twice = _held_in(scope, known, roots, options.exclude)
+        held = {key: place for key, place in held.items() if _wanted(key, options)}
         state = root_state(scope.folder)
         if state in ("missing", "unreadable") or (state == "empty" and held):
             plan.away.append(RootAway(str(scope.folder), state, len(held)))
@@ -195,11 +199,17 @@ def _compare_all(
     before = plan.seen
     whole = Path(scope.path(scope.under))
     for entry in () if is_gone(whole) else source.entries():
+        if not _wanted(entry.key, options):
+            continue
         work = Work(scope.root, entry, scope.path(entry.key))
         _compare(plan, work, source, files.get(entry.key), options)
         unseen.pop(entry.key, None)
     plan.there[scope] = plan.seen - before
     return unseen
+
+
+def _wanted(key: str, options: PlanOptions) -> bool:
+    return options.only is None or key in options.only
 
 
 def _compare(

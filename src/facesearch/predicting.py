@@ -36,7 +36,7 @@ def predict(
     roots, scopes = choose_scopes(held, paths, home, options.exclude)
     plan = make_plan(held, scopes, roots, plan_options(held, options))
     sample = plan.read[:: max(1, len(plan.read) // _SAMPLE)][:_SAMPLE]
-    jobs = choose_jobs(options, len(plan.read))
+    jobs = choose_jobs(options, len(plan.read), intent.recipe.extractor.model)
     timing = _Timing()
     if sample:
         with photo_pool(intent.recipe, options, hooks, jobs) as pool:

@@ -49,10 +49,13 @@ class QueryOptions:
 
     ``k`` is how many photos (or faces, with ``by="face"``), None for all. ``face`` is a face's
     number in reading order, "all", or None for the most prominent one; ``box`` (upright original
-    pixels) replaces detection. ``max_distance`` is Euclidean, 0..2. ``exclude_self`` leaves out
-    photos with the query's own content, ``under`` keeps those below the folders named (in full, or
-    relative to the current folder or to a root). ``same_person`` takes all photos as examples of
-    one person, and the nearest example wins.
+    pixels) replaces detection. ``max_distance`` is Euclidean, 0..2 between unit rows; ``fmr`` (a
+    false match rate, above 0, below 1) says instead: nothing farther than where this share of other
+    people's faces lie. ``exclude_self`` leaves out photos with the query's own content, ``under``
+    keeps those below the folders named (in full, or relative to the current folder or to a root).
+    ``same_person`` takes all photos as examples of one person, and the nearest example wins.
+    ``expand`` averages every face with its nearest in the gallery first; distances are then those
+    between averages.
     """
 
     k: int | None = 25
@@ -60,9 +63,11 @@ class QueryOptions:
     face: FaceChoice = None
     box: Box | None = None
     max_distance: float | None = None
+    fmr: float | None = None
     exclude_self: bool = False
     under: tuple[str, ...] = ()
     same_person: bool = False
+    expand: bool = False
 
 
 class Embedder(Protocol):
@@ -71,10 +76,12 @@ class Embedder(Protocol):
     limits: PhotoLimits
 
     def detect(self, photo: Photo) -> list[Face]:
-        """Faces in reading order."""
+        """Faces in reading order; the photo as one item without a box where the gallery holds
+        whole photos.
+        """
 
     def embed(self, photo: Photo, faces: Sequence[Face]) -> Embeddings:
-        """(len(faces), dim) unit rows."""
+        """(len(faces), dim) rows."""
 
 
 Draw = Callable[[Photo, Query], str]
@@ -84,8 +91,8 @@ Draw = Callable[[Photo, Query], str]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Probe:
-    """A query photo that was read: its faces and those of them to search for. ``content`` is the
-    hash of its bytes.
+    """A query photo that was read: its faces and those of them to search for, or one item that is
+    the whole photo. ``content`` is the hash of its bytes.
     """
 
     content: bytes
@@ -95,9 +102,10 @@ class Probe:
     notes: tuple[str, ...]
 
     @property
-    def numbers(self) -> list[int]:
-        """The chosen faces' numbers."""
-        return [self.query.faces[index].number for index in self.chosen]
+    def numbers(self) -> list[int | None]:
+        """The chosen faces' numbers; None for a whole photo."""
+        faces = self.query.faces
+        return [faces[index].number if faces else None for index in self.chosen]
 
 
 def query(
@@ -117,11 +125,11 @@ def query(
         draw: pictures those photos in which a face had to be chosen among several.
 
     Raises:
-        UsageError: the options contradict each other or the photos.
+        UsageError: the options contradict each other, the photos or the gallery.
         StoreError: the store is damaged.
     """
     check_options(options, len(photos))
-    gallery.require(Where(under=options.under))
+    options = settle(gallery, options)
     probes = [look(embedder, name, photo, options, draw) for name, photo in photos]
     if options.same_person:
         results = list(_same_person(gallery, probes, options))
@@ -142,12 +150,42 @@ def check_options(options: QueryOptions, photos: int) -> None:
         raise UsageError(f"--face {options.face}: faces are numbered from 1")
     if options.max_distance is not None and not options.max_distance >= 0:
         raise UsageError(f"--max-distance {options.max_distance}: a distance is 0 or more")
+    if options.fmr is not None and not 0 < options.fmr < 1:
+        raise UsageError(f"--fmr {options.fmr}: a false match rate lies between 0 and 1")
+    if options.fmr is not None and options.max_distance is not None:
+        raise UsageError("--fmr and --max-distance exclude each other: both say how far to look")
+    if options.fmr is not None and options.expand:
+        raise UsageError(
+            "--fmr is known for plain distances and not for those of --expand; use --max-distance"
+        )
     if options.box is not None and options.face is not None:
         raise UsageError("--box and --face exclude each other: a box is the face")
     if photos > 1 and options.box is not None:
         raise UsageError("--box belongs to one photo; give just that one")
     if options.same_person and options.face == "all":
         raise UsageError("--same-person takes one face of each photo, not --face all")
+
+
+def settle(gallery: Gallery, options: QueryOptions) -> QueryOptions:
+    """The options as they apply to a gallery, with ``fmr`` as a distance; before anything is read.
+
+    Raises:
+        UsageError: they ask for a face among whole photos, for a folder without photos, for a
+            false match rate where distances are not calibrated, or for an expansion that the
+            gallery does not have.
+    """
+    if gallery.recipe.subject == "photo" and (options.face is not None or options.box is not None):
+        raise UsageError(
+            f"{gallery.summary().path}: this store compares whole photos; leave out --face and "
+            "--box, or query a store of faces"
+        )
+    gallery.require(Where(under=options.under))
+    if options.expand:
+        gallery.prepare_expansion()
+    if options.fmr is None:
+        return options
+    farthest = gallery.distance_at(options.fmr)
+    return dataclasses.replace(options, max_distance=farthest, fmr=None)
 
 
 def look(
@@ -169,7 +207,7 @@ def look(
         photo = open_photo(source, embedder.limits, name)
         faces = _faces(embedder, name, photo, options.box)
         asked = _asked(name, photo, faces, options.box)
-        chosen = _choose(asked, options.face)
+        chosen = [0] if _is_whole(faces) else _choose(asked, options.face)
         notes = _notes(asked, chosen, photo, options.face, draw)
         embeddings = embedder.embed(photo, [faces[index] for index in chosen])
     except PhotoError as error:
@@ -207,7 +245,7 @@ def called(name: str) -> str:
 
 
 def _faces(embedder: Embedder, name: str, photo: Photo, box: Box | None) -> list[Face]:
-    """The faces found, or the one drawn by hand."""
+    """The faces found, the one drawn by hand, or the photo as one item."""
     if box is None:
         return embedder.detect(photo)
     return [Face(_inside(box, name, photo), (), 1.0)]
@@ -216,9 +254,16 @@ def _faces(embedder: Embedder, name: str, photo: Photo, box: Box | None) -> list
 def _asked(name: str, photo: Photo, faces: Sequence[Face], box: Box | None) -> Query:
     first = 1 if box is None else 0
     numbered = tuple(
-        QueryFace(number, face.box, face.score) for number, face in enumerate(faces, start=first)
+        QueryFace(number, face.box, face.score)
+        for number, face in enumerate(faces, start=first)
+        if face.box is not None
     )
     return Query(name, None, numbered, photo.facts.width, photo.facts.height)
+
+
+def _is_whole(faces: Sequence[Face]) -> bool:
+    """Whether what is compared is the photo itself."""
+    return [face.box for face in faces] == [None]
 
 
 def most_prominent(faces: Sequence[QueryFace], width: int, height: int) -> int:
@@ -297,7 +342,7 @@ def _notes(
     asked: Query, chosen: Sequence[int], photo: Photo, face: FaceChoice, draw: Draw | None
 ) -> tuple[str, ...]:
     """What to say where the tool chose among several faces."""
-    if len(asked.faces) == 1 or face is not None:
+    if len(asked.faces) <= 1 or face is not None:
         return ()
     number = asked.faces[chosen[0]].number
     note = (
@@ -321,10 +366,12 @@ def answers(
         yield probe
         return
     name = probe.query.path
+    search = _search([probe], options)
+    searched = gallery.size(search.where)
     for number, row in zip(probe.numbers, probe.embeddings, strict=True):
         asked = dataclasses.replace(probe.query, face=number, examples=((name, number),))
-        neighbors = gallery.search(row[None], [name], _search([probe], options))
-        yield QueryResult(asked, neighbors, notes=probe.notes)
+        neighbors = gallery.search(row[None], [name], search)
+        yield QueryResult(asked, neighbors, notes=probe.notes, searched=searched)
 
 
 def _same_person(
@@ -336,9 +383,10 @@ def _same_person(
         examples = tuple((probe.query.path, probe.numbers[0]) for probe in good)
         asked = dataclasses.replace(good[0].query, face=examples[0][1], examples=examples)
         rows = np.concatenate([probe.embeddings for probe in good])
-        neighbors = gallery.search(rows, [name for name, _ in examples], _search(good, options))
+        search = _search(good, options)
+        neighbors = gallery.search(rows, [name for name, _ in examples], search)
         notes = tuple(note for probe in good for note in probe.notes)
-        yield QueryResult(asked, neighbors, notes=notes)
+        yield QueryResult(asked, neighbors, notes=notes, searched=gallery.size(search.where))
     yield from (probe for probe in probes if isinstance(probe, QueryResult))
 
 
@@ -349,4 +397,4 @@ def _search(probes: Sequence[Probe], options: QueryOptions) -> Search:
         exclude=own if options.exclude_self else frozenset(),
         max_distance=options.max_distance,
     )
-    return Search(options.k, options.by, where)
+    return Search(options.k, options.by, where, options.expand, own)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Pixels = NDArray[np.uint8]
 """(height, width, 3) RGB, 0..255, upright."""
 Embeddings = NDArray[np.float32]
-"""(n, dim), rows of unit length."""
+"""(n, dim), rows of unit length where the recipe says so."""
 
 REASONS = {
     "unreadable": "no permission to read it",
@@ -60,7 +60,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One detected face.
+    """One detected face; or a whole photo, whose ``box`` is None, without landmarks and of score 1.
 
     ``landmarks`` are five (x, y): left eye, right eye, nose, left and right mouth corner, left as
     seen by the viewer. ``score`` is the detector's confidence, 0..1. ``sharpness`` is the variance
@@ -68,7 +68,7 @@ class Face:
     A box that a person drew has no landmarks and score 1.
     """
 
-    box: Box
+    box: Box | None
     landmarks: tuple[tuple[float, float], ...]
     score: float
     sharpness: float = 0.0
@@ -146,9 +146,15 @@ class Neighbor:
 
     ``id`` is "<first 16 hex digits of the content hash>-<face number>", stable over re-indexing.
     ``path`` exists as printed; ``also`` lists further paths with the same content. ``face`` counts
-    from 1 in reading order. ``distance`` is the Euclidean distance of unit vectors (0..2, lower is
-    closer), ``similarity`` their cosine (-1..1). ``example`` is the path of the query photo that
-    was nearest.
+    from 1 in reading order; it and ``box`` are None where whole photos are compared. ``distance``
+    is Euclidean, lower is closer; of unit vectors it is 0..2 and ``similarity`` is their cosine
+    (-1..1), which others do not have (None). ``example`` is the path of the query photo that was
+    nearest.
+
+    Where the distances of the store are calibrated, ``probability`` is that of one person on both
+    faces (0..1), ``expected_false_matches`` how many faces of other people are to be expected up to
+    this distance among those searched, ``band`` both in a word: "likely", "possible" or "unlikely".
+    Elsewhere they are None, None and "".
     """
 
     rank: int
@@ -157,15 +163,18 @@ class Neighbor:
     root: str
     relative_path: str
     also: tuple[str, ...]
-    face: int
+    face: int | None
     distance: float
-    similarity: float
+    similarity: float | None
     box: Box | None
     width: int
     height: int
     taken: str
     score: float
     example: str
+    probability: float | None = None
+    expected_false_matches: float | None = None
+    band: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +188,8 @@ class QueryFace:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What was searched: ``face`` is the number of the face taken (None when there was none).
+    """What was searched: ``face`` is the number of the face taken (None when there was none, or
+    where whole photos are compared, which have no ``faces`` either).
 
     ``examples`` lists (path, face number) of every photo that the query is made of: one, or
     several with ``--same-person``. ``path`` is "-" for standard input.
@@ -190,7 +200,7 @@ class Query:
     faces: tuple[QueryFace, ...]
     width: int = 0
     height: int = 0
-    examples: tuple[tuple[str, int], ...] = ()
+    examples: tuple[tuple[str, int | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +213,15 @@ class QueryError:
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """One query's neighbours, nearest first, or its error."""
+    """One query's neighbours, nearest first, or its error. ``searched`` counts the faces (or whole
+    photos) among which they were looked for: those that ``--under`` and ``--exclude-self`` leave.
+    """
 
     query: Query
     neighbors: tuple[Neighbor, ...] = ()
     error: QueryError | None = None
     notes: tuple[str, ...] = ()
+    searched: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +238,8 @@ class Progress:
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """What a query looked through. ``indexed_at`` is ISO 8601 in UTC, e.g.
-    "2026-05-01T12:00:00Z".
+    "2026-05-01T12:00:00Z". ``subject`` is what a row stands for, "face" or "photo"; ``faces``
+    counts the rows in either case.
     """
 
     faces: int
@@ -235,6 +249,7 @@ class Coverage:
     roots_away: int
     indexed_at: str
     progress: Progress | None = None
+    subject: str = "face"
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +290,8 @@ class IndexSummary:
     ``gone_kept`` counts photos that are gone from disk but kept because more than a tenth went at
     once. ``not_read`` counts files by extension, ``further_pages`` pages and frames beyond the
     first. ``small_faces`` is (N, photos): in so many photos faces under N original pixels could not
-    be found. ``device`` is what the networks ran on.
+    be found. ``device`` is what the networks ran on. ``subject`` is "face", or "photo" where each
+    photo is one item; ``faces`` then counts those.
     """
 
     store: str
@@ -299,6 +315,7 @@ class IndexSummary:
     photos_per_second: float = 0.0
     device: str = ""
     store_bytes: int = 0
+    subject: str = "face"
 
     @property
     def failed(self) -> int:
@@ -325,6 +342,21 @@ class IndexPrediction:
     store_bytes: int
     not_read: dict[str, int] = field(default_factory=dict)
     roots_away: tuple[RootAway, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SystemRun:
+    """What became of one store, where ``index`` fills one for each of several systems.
+
+    ``systems`` are those that share the store, whose recipe has the name ``recipe``. ``outcome`` is
+    None where it failed, and ``error`` then says why.
+    """
+
+    systems: tuple[str, ...]
+    recipe: str
+    store: str
+    outcome: IndexSummary | IndexPrediction | None = None
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -17,7 +18,9 @@ _AROUND = 0.35  # what a crop shows around the face, as a share of the box, so t
 
 
 def query_tile(photo: Photo, boxes: Sequence[Box], chosen: int, lines: tuple[str, ...]) -> Tile:
-    """A photo of the query, whose face in ``boxes[chosen]`` was searched for."""
+    """A photo of the query, whose face in ``boxes[chosen]`` was searched for; the whole photo
+    where there are no boxes.
+    """
     if len(boxes) > 1:
         lines = (*lines, f"face {chosen + 1} of {len(boxes)}")
     return _tile(photo, boxes[chosen] if chosen < len(boxes) else None, lines)
@@ -64,7 +67,25 @@ def _around(photo: Photo, box: Box) -> Pixels:
     return photo.pixels[top:bottom, left:right]
 
 
-def _fitted(pixels: Pixels) -> Pixels:
+def _fitted(pixels: Pixels, side: int = SIDE) -> Pixels:
     image = Image.fromarray(pixels)
-    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
     return np.asarray(image)
+
+
+def thumbnail(
+    path: Path, box: tuple[float, float, float, float] | None, side: int
+) -> Pixels | None:
+    """A face with what is around it, or the whole photo, at most ``side`` pixels wide and high;
+    None where the photo cannot be read.
+
+    Args:
+        path: the photo.
+        box: x, y, width, height in pixels of the upright photo.
+        side: pixels.
+    """
+    try:
+        photo = read_photo(str(path), PhotoLimits())
+    except PhotoError:
+        return None
+    return _fitted(photo.pixels if box is None else _around(photo, Box(*box)), side)

@@ -14,7 +14,18 @@ from typing import Any
 
 import pytest
 
-from small_store import BLUE, GOLD, GREEN, MIDDLE, RED, ColorEmbedder, draw, enroll
+from small_store import (
+    BLUE,
+    GOLD,
+    GREEN,
+    MIDDLE,
+    RED,
+    draw,
+    embedder_of,
+    enroll,
+    small_calibration,
+    whole_recipe,
+)
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -58,10 +69,11 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def program(folder, monkeypatch, capfdbinary) -> Program:
-    """Runs a command line."""
+    """Runs a command line. Distances between colours are not calibrated."""
     from facesearch.cli.main import run
 
-    monkeypatch.setattr("facesearch.processing.Pipeline", ColorEmbedder)
+    monkeypatch.setattr("facesearch.processing.Pipeline", embedder_of)
+    monkeypatch.setattr("facesearch.calibration.find_calibration", lambda space: None)
     monkeypatch.setattr("facesearch.weights.ensure", lambda *names, **options: None)
 
     def go(*arguments: object, stdin: bytes = b"") -> Done:
@@ -103,6 +115,19 @@ def photos(folder) -> Path:
 def store(photos, folder) -> Path:
     """``faces.npz`` of those photos."""
     enroll(folder / "faces.npz", [photos])
+    return folder / "faces.npz"
+
+
+@pytest.fixture
+def calibrated(program, monkeypatch) -> None:
+    """Distances between colours are calibrated."""
+    monkeypatch.setattr("facesearch.calibration.find_calibration", small_calibration)
+
+
+@pytest.fixture(params=[True, False], ids=["unit rows", "long rows"])
+def whole_store(photos, folder, request) -> Path:
+    """``faces.npz`` of those photos, each as a whole."""
+    enroll(folder / "faces.npz", [photos], recipe_=whole_recipe(unit=request.param))
     return folder / "faces.npz"
 
 

@@ -17,7 +17,7 @@ from facesearch.errors import EXIT_FAILED
 @click.option("--deep", is_flag=True, help="Also read every photo again and compare its hash.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def check(path: Path | None, store: Path | None, deep: bool, as_json: bool) -> int:
-    """Look for damage: checksums, shapes, ranges, unit length; exit 1 if there is any."""
+    """Look for damage: checksums, shapes, ranges, lengths of rows; exit 1 if there is any."""
     from facesearch.report import count, escape
     from facesearch.store import check_path
 

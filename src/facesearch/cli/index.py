@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from facesearch.cli.index_systems import SystemStore, run_in_turn, stores_of
 from facesearch.cli.numbers import number
 from facesearch.cli.stores import choose_store, remember, say_store, store_option
 from facesearch.cli.transfer import transfer_bar
 from facesearch.errors import EXIT_FAILED
-from facesearch.records import IndexSummary
+from facesearch.records import IndexPrediction, IndexSummary
+
+if TYPE_CHECKING:
+    from facesearch.index_options import IndexOptions
 
 
 @click.command()
@@ -26,6 +30,13 @@ from facesearch.records import IndexSummary
 @click.option("--forget-excludes", is_flag=True, help="Forget the patterns of earlier runs.")
 @click.option(
     "--model", metavar="NAME", help="Embedding network of a new store: facenet-128 or facenet-512."
+)
+@click.option(
+    "--system",
+    "systems",
+    metavar="NAME|all",
+    multiple=True,
+    help="Index as this published system does; several, or all, get a store each.",
 )
 @click.option(
     "--min-face",
@@ -83,6 +94,7 @@ from facesearch.records import IndexSummary
 def index(
     paths: tuple[Path, ...],
     store: Path | None,
+    systems: tuple[str, ...],
     dry_run: bool,
     as_json: bool,
     log: Path | None,
@@ -93,33 +105,60 @@ def index(
 
     Without FOLDER the folders indexed before are refreshed. Photo files are never written.
     """
-    from facesearch import indexing
-    from facesearch.cli.progress import ProgressBar
     from facesearch.cli.run_log import require_log, write_log
     from facesearch.index_options import IndexOptions
-    from facesearch.predicting import predict
-    from facesearch.report import render_index_summary, render_prediction
+    from facesearch.report import render_system_runs
 
-    target = choose_store(store)
-    options = IndexOptions(**settings)
+    stores = stores_of(systems, choose_store(store))
+    if log is not None:
+        for each in stores:
+            require_log(log, each.path)
+
+    def run(target: SystemStore) -> IndexSummary | IndexPrediction:
+        options = IndexOptions(**settings, system=target.system)
+        return _run(paths, target.path, options, dry_run)
+
+    if len(stores) == 1 and not stores[0].shared:
+        outcome = run(stores[0])
+        click.echo(_rendered(outcome, as_json), nl=False)
+        if log is not None and not dry_run:
+            write_log(log, _rendered(outcome, True))
+        return _exit_code(outcome, strict)
+    runs = run_in_turn(stores, run, quiet=as_json)
+    if as_json:
+        click.echo(render_system_runs(runs), nl=False)
+    if log is not None and not dry_run:
+        write_log(log, render_system_runs(runs))
+    return max(_exit_code(each.outcome, strict) for each in runs)
+
+
+def _run(
+    paths: tuple[Path, ...], store: Path, options: IndexOptions, dry_run: bool
+) -> IndexSummary | IndexPrediction:
+    from facesearch import indexing
+    from facesearch.cli.progress import ProgressBar
+    from facesearch.predicting import predict
+
     with ProgressBar() as bar:
         hooks = indexing.IndexHooks(bar.show, bar.say, transfer_bar)
-        say_store(target)
-        if log is not None:
-            require_log(log, target)
+        say_store(store)
         if dry_run:
-            prediction = predict(paths, target, options, hooks)
-        else:
-            summary = indexing.index(paths, target, options, hooks)
-    if dry_run:
-        click.echo(render_prediction(prediction, as_json), nl=False)
+            return predict(paths, store, options, hooks)
+        summary = indexing.index(paths, store, options, hooks)
+    remember(store)
+    return summary
+
+
+def _rendered(outcome: IndexSummary | IndexPrediction, json: bool) -> bytes:
+    from facesearch.report import render_index_summary, render_prediction
+
+    if isinstance(outcome, IndexSummary):
+        return render_index_summary(outcome, json)
+    return render_prediction(outcome, json)
+
+
+def _exit_code(outcome: IndexSummary | IndexPrediction | None, strict: bool) -> int:
+    if isinstance(outcome, IndexPrediction):
         return 0
-    remember(target)
-    click.echo(render_index_summary(summary, as_json), nl=False)
-    if log is not None:
-        write_log(log, render_index_summary(summary, True))
-    return _exit_code(summary, strict)
-
-
-def _exit_code(summary: IndexSummary, strict: bool) -> int:
-    return EXIT_FAILED if not summary.usable or (strict and summary.failed) else 0
+    done = outcome is not None and outcome.usable and not (strict and outcome.failed)
+    return 0 if done else EXIT_FAILED

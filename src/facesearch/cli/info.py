@@ -25,15 +25,12 @@ def info(path: Path | None, store: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"schema": 1, **facts}, indent=2))
         return
-    coverage, recipe = facts["coverage"], facts["recipe"]
-    detector, extractor = recipe["detector"], recipe["extractor"]
+    coverage = facts["coverage"]
     rows = {
         "store": f"{facts['path']} (format {facts['version']}, {size(facts['bytes'])})",
-        "faces": f"{coverage['faces']:,} in {count(coverage['photos'], 'photo')}",
-        "photos": f"{coverage['without_face']:,} without a face, {coverage['failed']:,} failed",
+        **_counts(coverage),
         "indexed": facts["indexed_at"] or "not finished yet",
-        "recipe": f"{recipe['name']}: {detector['name']}, smallest face {detector['min_face']} px, "
-        f"{extractor['model']} ({extractor['dim']}-d)",
+        "recipe": _recipe_line(facts["recipe"]),
         "digests": f"recipe {facts['recipe_digest'][:16]}, space {facts['space_digest'][:16]}",
     }
     for root in facts["roots"]:
@@ -45,6 +42,26 @@ def info(path: Path | None, store: Path | None, as_json: bool) -> None:
         rows["run"] = f"index {state}: {done:,} of {total:,}"
     for name, text in rows.items():
         click.echo(escape(f"{name:<8} {text}"))
+
+
+def _counts(coverage: dict[str, Any]) -> dict[str, str]:
+    from facesearch.report import count
+
+    failed = f"{coverage['failed']:,} failed"
+    if coverage["subject"] == "photo":
+        return {"photos": f"{coverage['photos']:,}, each compared as a whole; {failed}"}
+    return {
+        "faces": f"{coverage['faces']:,} in {count(coverage['photos'], 'photo')}",
+        "photos": f"{coverage['without_face']:,} without a face, {failed}",
+    }
+
+
+def _recipe_line(recipe: dict[str, Any]) -> str:
+    detector, extractor = recipe["detector"], recipe["extractor"]
+    found = f"{detector['name']}, smallest face {detector['min_face']} px"
+    if detector["name"] == "none":
+        found = "the whole photo"
+    return f"{recipe['name']}: {found}, {extractor['model']} ({extractor['dim']}-d)"
 
 
 def _facts(path: Path) -> dict[str, Any]:

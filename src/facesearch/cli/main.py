@@ -19,6 +19,8 @@ from facesearch.errors import EXIT_FAILED, EXIT_INTERRUPTED, FacesearchError
 COMMANDS = {
     "index": "index",
     "query": "query",
+    "eval": "evaluate",
+    "train": "train",
     "info": "info",
     "check": "check",
     "roots": "roots",

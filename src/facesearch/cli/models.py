@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,14 @@ def list_command(as_json: bool) -> None:
     if as_json:
         _print_json(rows)
         return
+    longest = {key: max(len(row[key]) for row in rows) for key in ("name", "licence")}
     for row in rows:
         size = f"{row['size'] / 1e6:.2f} MB" if row["size"] else "-"
         dim = row["dim"] or "-"
+        mark = "" if row["untrained_seed"] is None else "  (random numbers, not trained)"
         click.echo(
-            f"{row['name']:<12} {row['state']:<8} {size:>8}  dim {dim:<4} "
-            f"{row['licence']:<4} {row['path']}"
+            f"{row['name']:<{longest['name']}}  {row['state']:<8} {size:>9}  dim {dim:<6} "
+            f"{row['licence']:<{longest['licence']}}  {row['path']}{mark}"
         )
 
 
@@ -46,16 +49,25 @@ def list_command(as_json: bool) -> None:
     type=click.Path(path_type=Path),
     help="Take it from this archive (.tar.gz) or bare file (.h5), without a network.",
 )
+@click.option(
+    "--sha256",
+    metavar="HEX",
+    help="With --from: the hash that FILE must have, for a network that Keras brings.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def pull_command(names: tuple[str, ...], source: Path | None, as_json: bool) -> None:
+def pull_command(
+    names: tuple[str, ...], source: Path | None, sha256: str | None, as_json: bool
+) -> None:
     """Bring weights into the cache folder (facenet-128 where none is named)."""
     if source is not None and len(names) > 1:
         raise UsageError("--from FILE brings one model; name one, or none")
+    if sha256 is not None:
+        _check_sha256(sha256, names, source)
     if not names:
         names = (DEFAULT if source is None else weights.recognise(source),)
     rows = []
     for name in dict.fromkeys(names):
-        weights.pull(name, source=source, report=report_line, progress=transfer_bar)
+        _pull(name, source, sha256)
         rows.append(_row(weights.verify(name)))
     if as_json:
         _print_json(rows)
@@ -83,18 +95,48 @@ def verify_command(names: tuple[str, ...], as_json: bool) -> None:
         raise WeightsError(f"{found}; run: {' && '.join(remedies)}")
 
 
+def _pull(name: str, source: Path | None, sha256: str | None) -> None:
+    if source is not None and sha256 is not None:
+        weights.bring(name, source, sha256, progress=transfer_bar, report=report_line)
+    elif source is None and weights.find(name).kind == "keras":
+        _let_keras_download(name)
+    else:
+        weights.pull(name, source=source, report=report_line, progress=transfer_bar)
+
+
+def _let_keras_download(name: str) -> None:
+    """The right file that is here stays; random numbers in its place are no such file."""
+    held = weights.kept(name)
+    if held and held.untrained_seed is None and weights.verify(name).state == "present":
+        return
+    from facesearch.runtimes.keras_applications import download
+
+    report_line(f"Keras downloads {name} into its own cache folder")
+    path = download(name)
+    weights.keep(name, path, {"origin": "keras"}, transfer_bar, report=report_line)
+
+
+def _check_sha256(sha256: str, names: tuple[str, ...], source: Path | None) -> None:
+    if source is None or not names:
+        raise UsageError("--sha256 says which bytes FILE holds: name the model, and --from FILE")
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
+        raise UsageError(f"--sha256 {sha256}: a SHA-256 is 64 hexadecimal digits")
+
+
 def _row(state: weights.WeightState) -> dict[str, Any]:
-    model = weights.find(state.name)
+    model, held = weights.find(state.name), weights.kept(state.name)
     return {
         "name": state.name,
         "state": state.state,
         "path": str(state.path),
         "source": model.source,
         "member": model.member,
-        "size": model.size,
-        "sha256": model.sha256,
+        "size": held.size if held else model.size,
+        "sha256": held.sha256 if held else model.sha256 or None,
         "licence": model.licence,
         "dim": model.dim,
+        "origin": held.origin if held else None,
+        "untrained_seed": held.untrained_seed if held else None,
     }
 
 

@@ -108,9 +108,12 @@ def _query_tiles(result: QueryResult, sources: Sources, embedder: Embedder) -> l
         except PhotoError as error:
             tiles.append(unread_tile(lines, error.reason))
             continue
+        if number is None:  # the whole photo was searched for
+            tiles.append(query_tile(photo, [], 0, lines))
+            continue
         boxes = [face.box for face in result.query.faces]
         if name != result.query.path:
-            boxes = [face.box for face in embedder.detect(photo)]
+            boxes = [face.box for face in embedder.detect(photo) if face.box is not None]
         # A box drawn by hand has the number 0.
         tiles.append(query_tile(photo, boxes, max(number - 1, 0), lines))
     return tiles

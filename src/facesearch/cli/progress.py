@@ -53,5 +53,7 @@ class ProgressBar:
                 mininterval=seldom,
                 maxinterval=seldom,
             )
-        self._bar.set_postfix(faces=state.faces, failed=state.failed, refresh=False)
+        counts = {"faces": state.faces, "failed": state.failed}
+        shown = {name: number for name, number in counts.items() if number is not None}
+        self._bar.set_postfix(shown, refresh=False)
         self._bar.update(state.done - self._bar.n)

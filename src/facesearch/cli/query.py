@@ -7,6 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -88,12 +89,23 @@ def _box(context: click.Context, parameter: click.Parameter, value: str | None) 
     type=click.FloatRange(min=0),
     callback=number,
     metavar="D",
-    help="Nothing farther than this (0 to 2).",
+    help="Nothing farther than this (0 to 2; more in some stores of whole photos).",
+)
+@click.option(
+    "--fmr",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    callback=number,
+    metavar="RATE",
+    help="Nothing farther than where this share of other people's faces lie, e.g. 1e-4.",
 )
 @click.option("--exclude-self", is_flag=True, help="Leave out photos with the query's own content.")
 @click.option(
     "--under", metavar="FOLDER", multiple=True, help="Only photos below this folder; repeatable."
 )
+@click.option(
+    "--expand", is_flag=True, help="Average every face with its nearest in the store first."
+)
+@click.option("--yes", is_flag=True, help="Do not ask before --expand compares very many faces.")
 @click.option(
     "--min-score",
     type=click.FloatRange(0, 1),
@@ -133,11 +145,13 @@ def query(
     contact_sheet: Path | None,
     device: str,
     offline: bool,
+    yes: bool,
     **settings: Any,
 ) -> int:
     """Find the photos nearest to the face in PHOTO ("-" reads it from standard input).
 
-    A folder means every photo in it, each a query of its own.
+    A folder means every photo in it, each a query of its own. A store that was indexed with a
+    --system for whole photos compares PHOTO as a whole.
     """
     from facesearch import querying
     from facesearch.gallery.npz import NpzGallery
@@ -149,7 +163,7 @@ def query(
     say_store(path)
     options = querying.QueryOptions(k=None if k == "all" else k, **settings)
     querying.check_options(options, len(photos))
-    gallery = NpzGallery(Store.open(path))
+    gallery = NpzGallery(Store.open(path), confirm=partial(_go_on, yes))
     remember(path)
     querying.check_space(gallery)
     asked = dict(_asked(photos))
@@ -163,6 +177,20 @@ def query(
     if contact_sheet is not None:
         draw_sheets(report, asked, embedder, contact_sheet)
     return _exit_code(report.results)
+
+
+def _go_on(yes: bool, cost: str) -> bool:
+    """Says what long work will cost, and asks whoever sits there.
+
+    Raises:
+        UsageError: nobody does, and ``--yes`` was not given.
+    """
+    say(cost)
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError("nobody is there to ask; say --yes to go on, or leave out --expand")
+    return click.confirm("Go on?", err=True)
 
 
 def _one_format(format_: Format, as_json: bool) -> Format:
@@ -217,6 +245,11 @@ def _embedder(held: Store, min_score: float | None, device: str, offline: bool) 
 
     spec = query_spec(held, device)
     if min_score is not None:
+        if held.recipe.subject == "photo":
+            raise UsageError(
+                f"{held.path}: this store compares whole photos, no face is looked for; leave out "
+                "--min-score"
+            )
         detector = spec.recipe.detector.with_min_score(min_score)
         spec = dataclasses.replace(spec, recipe=dataclasses.replace(spec.recipe, detector=detector))
     model = spec.recipe.extractor.model
