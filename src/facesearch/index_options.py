@@ -34,8 +34,8 @@ class IndexOptions:
     ``min_score`` 0..1, ``max_side`` the longer side at which photos are decoded, in pixels.
     ``max_pixels`` bounds what is decoded at all. ``only`` are the relative paths to look at, the
     rest of the folder and of the store stays as it is. ``exclude`` are glob patterns, remembered by
-    the store until ``forget_excludes``. ``jobs`` are worker processes. ``device`` is "auto", "cpu" or
-    "gpu". ``wait`` waits for another writer, ``offline`` never downloads, ``item_timeout`` is in
+    the store until ``forget_excludes``. ``jobs`` are worker processes. ``device`` is "auto", "cpu"
+    or "gpu". ``wait`` waits for another writer, ``offline`` never downloads, ``item_timeout`` is in
     seconds for one photo.
     """
 

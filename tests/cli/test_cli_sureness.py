@@ -90,9 +90,9 @@ def test_a_store_without_calibration(program, store, red):
     assert "band" not in plain.out
     assert "false match" not in plain.out
     near = neighbors(program("query", red, "--json"))
-    assert {(line["probability"], line["expected_false_matches"], line["band"]) for line in near} == {
-        (None, None, None)
-    }
+    assert {
+        (line["probability"], line["expected_false_matches"], line["band"]) for line in near
+    } == {(None, None, None)}
 
 
 def test_a_query_without_neighbours_says_nothing_of_strangers(program, store, folder, calibrated):

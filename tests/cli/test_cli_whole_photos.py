@@ -66,7 +66,8 @@ def test_rows_that_are_not_of_unit_length_lie_farther_than_2_apart(program, whol
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--face", "1"], ["--face", "all"], ["--box", "1,2,30,40"], ["--min-score", "0.5"]]
+    "arguments",
+    [["--face", "1"], ["--face", "all"], ["--box", "1,2,30,40"], ["--min-score", "0.5"]],
 )
 def test_what_belongs_to_faces_is_refused(program, whole_store, red, arguments):
     done = program("query", red, *arguments)

@@ -16,7 +16,7 @@ from documents import OUTSIDE, ROOT, blocks, documents, links
 DOCUMENTS = documents()
 PROGRAMS = Path(sys.executable).parent
 NOT_RUN = re.compile(r"^(\./)?(scripts/|\.ci/|\.venv/|python3? -m (venv|pip)\b|git )")
-FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
 HOSTS = {
     "arxiv.org",
     "doi.org",
@@ -117,7 +117,7 @@ def test_every_command_and_option_is_in_the_reference():
     commands = cli_commands()
     assert set(sections) == set(commands) - {"facesearch"}
     for name, body in sections.items():
-        described = re.findall(r"^\| `(-{1,2}[a-z][a-z-]*)", body, re.MULTILINE)
+        described = re.findall(r"^\| `(-{1,2}[a-z][a-z0-9-]*)", body, re.MULTILINE)
         assert set(described) == options_of(commands[name]), name
         assert len(described) == len(set(described)), name
 

@@ -62,7 +62,7 @@ def test_without_weights_a_system_has_no_recipe(home: Path) -> None:
     photo_systems = [name for name in SYSTEMS if SYSTEMS[name].recipe.subject == "photo"]
     assert len(photo_systems) == 7
     for name in photo_systems:
-        with pytest.raises(WeightsError, match="run: facesearch (models pull|train) "):
+        with pytest.raises(WeightsError, match=r"run: facesearch (models pull|train) "):
             recipe_of(name)
         with pytest.raises(WeightsError):
             choose_recipe(None, IndexOptions(system=name))

@@ -120,5 +120,5 @@ def test_a_rate_becomes_a_distance(photos, tmp_path, monkeypatch):
 
 
 def test_a_rate_where_distances_are_not_calibrated(whole, photos):
-    with pytest.raises(UsageError, match="not calibrated.*--max-distance"):
+    with pytest.raises(UsageError, match=r"not calibrated.*--max-distance"):
         ask(whole, photos / "red.png", fmr=1e-3)

@@ -135,7 +135,7 @@ class Maker:
             missing=2,
             accuracy=self.measure(value, 0.003),
             standard_error=0.0012,
-            fold_accuracies=tuple(value + self.random.gauss(0, 0.003) for _ in range(10)),
+            fold_accuracies=tuple(min(1.0, value + self.random.gauss(0, 0.003)) for _ in range(10)),
             thresholds=tuple(0.92 + self.random.gauss(0, 0.01) for _ in range(10)),
             auc=self.measure(0.5 + 0.499 * self.skill, 0.002),
             eer=self.measure((1 - self.skill) / 2, 0.002),

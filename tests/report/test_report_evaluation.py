@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from made_evaluation import TRAINED_ON_IT, made_evaluation
 
@@ -30,6 +30,13 @@ from facesearch.results import (
 
 KEYS = ("rank_1", "rank_5", "recall_at_k", "map", "accuracy", "auc", "eer", "tar_at_far",
         "fnir_at_fpir")  # fmt: skip
+# A whole evaluation takes minutes to shrink.
+WHATEVER = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
 HOSTILE = "a\x1b[31m\u202eb\nc"
 
 
@@ -49,7 +56,7 @@ def written(folder, evaluation):
     return path
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@WHATEVER
 @given(st.from_type(Evaluation).map(lambda found: replace(found, schema=1)))
 def test_any_evaluation_survives_json(tmp_path_factory, found):
     path = written(tmp_path_factory.mktemp("json"), found)
@@ -281,7 +288,7 @@ def test_the_best_of_a_column_is_marked(values, better, best):
     assert [place for place, cell in enumerate(column) if cell.best] == best
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@WHATEVER
 @given(st.from_type(Evaluation))
 def test_any_evaluation_can_be_shown(found):
     text = render_evaluation(found, as_json=False)

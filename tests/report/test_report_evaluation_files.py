@@ -391,3 +391,12 @@ def test_perfect_and_hopeless_systems_can_be_drawn(made, value):
     assert {"pairs-roc", "open-set-det", "pois-cmc", "pois-persons"} <= {one.name for one in drawn}
     for one in drawn:
         assert drawing.MARK.encode() in drawing.svg(one, drawing.LIGHT)
+
+
+@pytest.mark.parametrize(
+    "odd", [Histogram(), Histogram((0.0, 1.0), (), ()), Histogram((0.0, 1.0), (1,), (1, 2))]
+)
+def test_distances_that_do_not_fit_their_edges_are_not_drawn(small, odd):
+    pairs = replace(small.systems[0].verification, distances=odd)
+    found = replace(small, systems=(replace(small.systems[0], verification=pairs),))
+    assert [one.name for one in figures.all_pictures(found)["pairs"]] == ["pairs-roc"]

@@ -83,9 +83,10 @@ def test_several_systems_as_json():
     (run,) = json.loads(render_system_runs([replace(RUNS[0], outcome=foreseen)]))["systems"]
     assert run["prediction"] == json.loads(render_prediction(foreseen, json=True))
     assert "summary" not in run
-    assert "10 photos found, 5 to read" in render_system_run(
-        replace(RUNS[0], outcome=foreseen)
-    ).decode()
+    assert (
+        "10 photos found, 5 to read"
+        in render_system_run(replace(RUNS[0], outcome=foreseen)).decode()
+    )
 
 
 def test_everything_that_can_be_said():

@@ -33,7 +33,7 @@ from facesearch.evaluation.identification import (
 from facesearch.evaluation.kept_results import ProbeRecord, SystemRecord
 from facesearch.evaluation.open_set import search_open_set
 from facesearch.evaluation.scoring import Scorer
-from facesearch.evaluation.searching import ExpandedScorer, search_of
+from facesearch.evaluation.searching import ExpandedScorer, SystemSearch, search_of
 from facesearch.evaluation.verification import verify
 from facesearch.index_options import IndexOptions, choose_jobs, recipe_of
 from facesearch.indexing import IndexHooks
@@ -208,7 +208,7 @@ class _Work:
             weights={recipe.extractor.model: recipe.extractor.weights}
             | dict(zip(("P-Net", "R-Net", "O-Net"), recipe.detector.weights, strict=False))
             | search.made_of,
-            cost=self._cost(system, store, enrolled, memory.bytes),
+            cost=self._cost(store, enrolled, search, memory.bytes),
             identification=measured.identification,
             verification=measured.verification,
             open_set=measured.open_set,
@@ -255,11 +255,11 @@ class _Work:
             () if right is None else tuple(right.tolist()),
         )
 
-    def _cost(self, system: System, store: Store, enrolled: Enrolled, peak: int) -> Cost:
+    def _cost(self, store: Store, enrolled: Enrolled, search: SystemSearch, peak: int) -> Cost:
         built = costs.kept_cost(store.path)
         step = max(1, len(enrolled) // costs.TIMED_QUERIES)
         photos = [self._dataset.folder / key for key in enrolled.keys[::step]]
-        timed = costs.time_queries(store, system, photos[: costs.TIMED_QUERIES])
+        timed = costs.time_queries(store, search.find, photos[: costs.TIMED_QUERIES])
         return Cost(
             photos_per_second=built.photos_per_second if built else None,
             seconds_per_query=timed.whole if timed else None,

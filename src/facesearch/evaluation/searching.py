@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from facesearch.evaluation.enrolment import Enrolled, Ints
 from facesearch.evaluation.scoring import CosineScorer, EuclideanScorer, Floats, Scorer
+from facesearch.gallery import Search
 from facesearch.gallery.expansion import Expansion
-from facesearch.search.pca import PcaFit, fit_pca
-from facesearch.store import Store, face_keys, load_derived, save_derived
+from facesearch.gallery.npz import NpzGallery
+from facesearch.gallery.projection import pca_of
+from facesearch.records import Embeddings
+from facesearch.search.pca import PcaBackend, fit_pca
+from facesearch.store import Store, face_keys
 from facesearch.systems import System
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
-    """A system's way to compare. ``made_of`` maps what was fitted for it to its SHA-256, ``notes``
-    are sentences for people.
+class SystemSearch:
+    """A system's way to compare. ``find`` looks for the neighbours of (1, dim) rows as the system
+    does; ``made_of`` maps what was fitted for it to its SHA-256; ``notes`` are for people.
     """
 
     scorer: Scorer
+    find: Callable[[Embeddings], object]
     made_of: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
-def search_of(system: System, store: Store, enrolled: Enrolled, components: int | None) -> Search:
+def search_of(
+    system: System, store: Store, enrolled: Enrolled, components: int | None
+) -> SystemSearch:
     """Distances as the system's own search has them.
 
     Args:
@@ -35,27 +43,31 @@ def search_of(system: System, store: Store, enrolled: Enrolled, components: int 
         components: principal components in place of the system's own number.
     """
     store.verify_rows()
-    if system.search.backend != "pca":
-        return Search(EuclideanScorer(store.rows))
-    wanted = components or system.search.components
-    fit = _pca_fit(store, enrolled.faces, wanted)
-    scorer = CosineScorer(fit.project(np.concatenate(store.rows)))
-    kept = len(fit.components)
-    notes = (f"{kept} components in place of {wanted}: one less than photos",)
-    return Search(scorer, {f"PCA of {kept} components": fit.sha256}, notes if kept < wanted else ())
+    if system.search.backend == "pca":
+        return _projected(store, enrolled, components or system.search.components, system.search.k)
+    gallery = NpzGallery(store, system.search.backend)
+    asked = Search(k=system.search.k)
+    return SystemSearch(EuclideanScorer(store.rows), lambda rows: gallery.search(rows, [""], asked))
 
 
-def _pca_fit(store: Store, faces: Ints, components: int) -> PcaFit:
-    """The projection made from these faces; kept beside the store when they are all it has."""
-    keys, name = face_keys(store), f"pca-{components}"
-    whole = np.array_equal(faces, np.sort(keys.ids))
-    arrays = load_derived(store, name, keys.digest) if whole else None
-    if arrays is not None:
-        return PcaFit.from_arrays(arrays)
-    fit = fit_pca(store.embeddings(keys.ids if whole else faces), components)
-    if whole:
-        save_derived(store.path, name, fit.arrays(), keys.digest)
-    return fit
+def _projected(store: Store, enrolled: Enrolled, components: int, k: int) -> SystemSearch:
+    """Cosine distance of projections by a PCA of the photos searched."""
+    keys = face_keys(store)
+    whole = np.array_equal(enrolled.faces, np.sort(keys.ids))
+    # Of all that the store holds it is kept beside it; of a part it is made for this once.
+    fit = (
+        pca_of(store, components)
+        if whole
+        else fit_pca(store.embeddings(enrolled.faces), components)
+    )
+    rows = np.concatenate(store.rows)
+    backend = PcaBackend(rows, components, fit)
+    return SystemSearch(
+        CosineScorer(fit.project(rows)),
+        lambda asked: backend.search(asked, k),
+        {f"PCA of {backend.components} components": fit.sha256},
+        (backend.note,) if backend.note else (),
+    )
 
 
 class ExpandedScorer:

@@ -38,17 +38,23 @@ def untrained_model(name: str, seed: int) -> Any:
         return small_cnn_layers.embedding_model(keras)
     model = keras_applications.model_of(name)
     made = keras_applications.APPLICATIONS[name]
-    random = np.random.default_rng(seed)
-    blots = [
-        tf.image.resize(random.uniform(0, 255, (4, cells, cells, 3)), (made.side, made.side))
-        for cells in (4, 12, 40, made.side)
-    ]
-    _settle(model, made.scale(tf, tf.reduce_mean(tf.stack(blots), 0)))
+    _settle(model, made.scale(tf, _pictures(tf, made.side, seed)))
     return model
 
 
+def _pictures(tf: Any, side: int, seed: int) -> Any:
+    """(12, side, side, 3): coarse and fine, dark and bright, flat and rich in contrast."""
+    random = np.random.default_rng(seed)
+    made = []
+    for cells in (3, 5, 9, 16, 40, side) * 2:
+        low, high = sorted(random.uniform(0, 255, 2))
+        made.append(tf.image.resize(random.uniform(low, high, (cells, cells, 3)), (side, side)))
+    return tf.cast(tf.stack(made), tf.float32)
+
+
 def _settle(model: Any, pixels: Any) -> None:
-    """Let the normalising layers see some made-up pictures once, as training would.
+    """Let the normalising layers see some made-up pictures once, as training would, and let the
+    many blocks of EfficientNetV2 add little each.
 
     Without it the numbers grow from layer to layer, and in the deepest networks rounding decides
     what comes out.
@@ -57,6 +63,8 @@ def _settle(model: Any, pixels: Any) -> None:
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.momentum = 0.0
+        if layer.name.endswith("project_bn") and not layer.name.endswith("a_project_bn"):
+            layer.gamma.assign(0.01 * layer.gamma)
     if layers:
         model(pixels, training=True)
     for layer, momentum in zip(layers, momenta, strict=True):

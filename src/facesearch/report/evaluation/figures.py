@@ -130,7 +130,7 @@ def _pair_distances(rows: list[Row]) -> Iterator[Picture]:
 def _histogram(
     name: str, title: str, counts: Histogram, thresholds: Sequence[float] = ()
 ) -> Iterator[Picture]:
-    if len(counts.edges) < 2:
+    if len(counts.edges) < 2 or {len(counts.mates), len(counts.others)} != {len(counts.edges) - 1}:
         return
     yield Picture(
         name,
