@@ -77,8 +77,13 @@ def test_random_weights_are_known_by_the_files_own_mark(cache: Path, make: Make)
     assert found.untrained_seed == 7
     assert listed(NAME)["untrained_seed"] == 7
     assert "random numbers, not trained" in run("list").stdout
+    told: list[str] = []
+    weights.ensure(NAME, report=told.append)
+    assert "random numbers (seed 7)" in told[0]
     weights.keep(NAME, make(), {})
     assert weights.kept(NAME).untrained_seed is None  # type: ignore[union-attr]
+    weights.ensure(NAME, report=told.append)
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize(

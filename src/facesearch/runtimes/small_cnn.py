@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,8 +25,8 @@ CONVOLUTION_WEIGHTS = 93_248
 VALUES_PER_PHOTO = 4_391_596
 """The pixels of a photo and all that the layers make of them, as numbers of 4 bytes."""
 
-_CHECKPOINT = "epoch-{:04d}.weights.h5"
-_CHECKPOINTS = re.compile(r"epoch-(\d+)\.weights\.h5")
+_CHECKPOINT = "epoch-{:04d}"
+_CHECKPOINTS = re.compile(r"epoch-(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +129,14 @@ def train(spec: TrainingSpec, photos: TrainingPhotos, folder: Path, listener: Li
     import keras
 
     model = _new_model(keras, spec)
-    start = _restore(model, folder)
+    start = _restore(tf, model, folder)
     epochs = _Epochs(spec, photos, listener)
     callbacks = [
         keras.callbacks.LambdaCallback(
             on_epoch_begin=epochs.begin, on_train_batch_end=epochs.batch, on_epoch_end=epochs.end
         ),
         keras.callbacks.LambdaCallback(
-            on_epoch_end=lambda epoch, logs: _write_checkpoint(model, folder, epoch + 1)
+            on_epoch_end=lambda epoch, logs: _write_checkpoint(tf, model, folder, epoch + 1)
         ),
     ]
     try:
@@ -232,16 +233,26 @@ def _new_model(keras: Any, spec: TrainingSpec) -> Any:
     return model
 
 
-def _restore(model: Any, folder: Path) -> int:
+def _checkpoint(tf: Any, model: Any) -> Any:
+    """All that a training is, as TensorFlow writes it: straight from where the numbers are, while
+    Keras's ``save_weights`` holds two more copies of the largest array.
+    """
+    model.optimizer.build(model.trainable_variables)
+    return tf.train.Checkpoint(
+        weights=[variable.value for variable in model.weights],
+        optimizer=[variable.value for variable in model.optimizer.variables],
+    )
+
+
+def _restore(tf: Any, model: Any, folder: Path) -> int:
     """Load the newest checkpoint, Adam's moments with it; how many epochs are done."""
     done = epochs_done(folder)
     if not done:
         return 0
     path = folder / _CHECKPOINT.format(done)
-    model.optimizer.build(model.trainable_variables)
     try:
-        model.load_weights(path)
-    except Exception as error:  # whatever Keras or h5py raises, it is no checkpoint of this network
+        _checkpoint(tf, model).read(str(path / "training")).assert_consumed()
+    except Exception as error:  # whatever TensorFlow raises, it is no checkpoint of this network
         reason = " ".join(str(error).split())[:200]
         raise WeightsError(
             f"{path}: the checkpoint cannot be read ({reason}); start over with --restart"
@@ -249,17 +260,22 @@ def _restore(model: Any, folder: Path) -> int:
     return done
 
 
-def _write_checkpoint(model: Any, folder: Path, epoch: int) -> None:
+def _write_checkpoint(tf: Any, model: Any, folder: Path, epoch: int) -> None:
     """Keras's own ``BackupAndRestore`` overwrites its files in place: a kill in between leaves
     weights and an epoch that disagree. Here the one before stays until the new one is whole.
     """
     target = folder / _CHECKPOINT.format(epoch)
-    partial = folder / "partial.weights.h5"
+    partial = folder / "partial"
     with disk_errors(target):
-        model.save_weights(partial, overwrite=True)
-        with partial.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        partial.replace(target)
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            _checkpoint(tf, model).write(str(partial / "training"))
+        except tf.errors.OpError as error:
+            raise OSError(None, " ".join(str(error).split())[:200]) from error
+        for file in partial.iterdir():
+            with file.open("rb+") as stream:
+                os.fsync(stream.fileno())
+        partial.rename(target)
         for older in folder.glob("epoch-*"):
             if older != target:
-                older.unlink()
+                shutil.rmtree(older)

@@ -111,15 +111,18 @@ def ensure(
 ) -> Path:
     """The file of ``name``, its SHA-256 checked; downloaded first where it is not here.
 
-    ``report`` is told when a download begins. With ``offline`` the network is never touched, nor
-    for weights of kind "keras" or "trained", which come when asked for and not by the way.
+    ``report`` is told when a download begins, and of random numbers in place of weights. With
+    ``offline`` the network is never touched, nor for weights of kind "keras" or "trained", which
+    come when asked for and not by the way.
 
     Raises:
         UsageError: no model has that name.
         WeightsError: it is not here and cannot be had; names the command that brings it.
     """
     found = verify(name)
-    if found.state == "present" or offline or find(name).kind in ("wheel", *KEPT):
+    if find(name).kind in KEPT:
+        return _told(_believed(found), name, report)
+    if found.state == "present" or offline or find(name).kind == "wheel":
         return _believed(found)
     report(f"{name} is {found.state} ({found.path}); downloading it once")
     return pull(name, report=report, progress=progress)
@@ -236,6 +239,14 @@ def _believed(found: WeightState) -> Path:
     raise WeightsError(
         f"the weights {found.name} are {found.state} ({found.path}); run: {remedy(found.name)}"
     )
+
+
+def _told(path: Path, name: str, report: Report) -> Path:
+    held = kept(name)
+    if held and held.untrained_seed is not None:
+        report(f"{name} holds random numbers (seed {held.untrained_seed}), made for trying things "
+               "out: its distances mean nothing")  # fmt: skip
+    return path
 
 
 def _download_archive(archive: Archive, progress: BarFactory) -> None:
