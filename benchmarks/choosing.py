@@ -29,8 +29,15 @@ from facesearch.runtimes import RuntimeOptions
 
 ALONE = ("tight box", "10 px", "16 px", "margin 0.05", "margin 0.1",
          "aligned 0.0", "aligned 0.03", "aligned 0.05", "aligned 0.08")  # fmt: skip
-TOGETHER = (("aligned 0.03", "aligned 0.08"), ("aligned 0.05", "10 px"),
-            ("aligned 0.0", "aligned 0.05", "10 px"))  # fmt: skip
+TOGETHER = (
+    ("aligned 0.03", "aligned 0.08"),
+    ("aligned 0.05", "margin 0.05"),
+    ("aligned 0.05", "margin 0.1"),
+    ("aligned 0.03", "margin 0.1"),
+    ("aligned 0.05", "10 px"),
+    ("aligned 0.0", "aligned 0.05", "margin 0.1"),
+    ("aligned 0.03", "aligned 0.08", "margin 0.1"),
+)
 
 
 class Mirrored:

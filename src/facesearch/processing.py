@@ -11,6 +11,7 @@ import numpy as np
 
 from facesearch.errors import ModelError, PhotoError, UsageError
 from facesearch.extractors import Extractor, load_extractor
+from facesearch.extractors.rows import unit
 from facesearch.faces import Detector, load_detector, smallest_findable
 from facesearch.faces.crop import crop_faces, sharpness
 from facesearch.photos import PhotoLimits, decode_photo, hash_file, read_bytes
@@ -79,7 +80,7 @@ class Pipeline:
         if not crops:
             return [result for result, _ in found]
         try:
-            rows = iter(self._extractor.embed(np.concatenate(crops)))
+            rows = iter(self._embedded(np.concatenate(crops)))
         except ModelError as error:
             if len(batch) > 1:
                 return [result for task in batch for result in self.process([task])]
@@ -113,7 +114,15 @@ class Pipeline:
         if not faces:
             return self._no_rows()
         marked = [face if face.landmarks else self._marked(photo, face) for face in faces]
-        return self._extractor.embed(self._crops(photo, marked))
+        return self._embedded(self._crops(photo, marked))
+
+    def _embedded(self, crops: Pixels) -> Embeddings:
+        """(faces, dim) rows of (faces, crops a face, size, size, 3)."""
+        rows = self._extractor.embed(crops.reshape(-1, *crops.shape[2:]))
+        if crops.shape[1] == 1:
+            return rows
+        means = rows.reshape(*crops.shape[:2], -1).mean(axis=1)
+        return unit(means) if self._recipe.extractor.unit else means
 
     def _marked(self, photo: Photo, face: Face) -> Face:
         scale = photo.facts.scale
@@ -124,7 +133,7 @@ class Pipeline:
         return dataclasses.replace(face, landmarks=tuple((x / scale, y / scale) for x, y in points))
 
     def _find(self, task: PhotoTask) -> tuple[PhotoResult, Pixels]:
-        """The result so far, without embeddings, and the (n, size, size, 3) crops."""
+        """The result so far, without embeddings, and the (n, crops a face, size, size, 3) crops."""
         content = b""
         try:
             file = read_bytes(task.path)
@@ -141,14 +150,17 @@ class Pipeline:
         except (ModelError, UsageError) as error:  # a box outside the photo is the detector's fault
             return self._failed(task.path, content, "model-error", error), _no_crops()
         faces = [
-            dataclasses.replace(face, sharpness=sharpness(crop))
-            for face, crop in zip(faces, crops, strict=True)
+            dataclasses.replace(face, sharpness=sharpness(views[0]))
+            for face, views in zip(faces, crops, strict=True)
         ]
         return PhotoResult(content, photo.facts, tuple(faces), self._no_rows()), crops
 
     def _crops(self, photo: Photo, faces: Sequence[Face]) -> Pixels:
         at_scale = [scaled(face, photo.facts.scale) for face in faces]
-        return crop_faces(photo.pixels, at_scale, self._recipe.crop, self._extractor.input_size)
+        size = self._extractor.input_size
+        return np.stack(
+            [crop_faces(photo.pixels, at_scale, crop, size) for crop in self._recipe.crops], axis=1
+        )
 
     def _with_rows(self, result: PhotoResult, rows: Iterator[Embeddings]) -> PhotoResult:
         if not result.faces:

@@ -91,17 +91,31 @@ EXTRACTORS = {
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Photo to rows, complete. ``max_side`` bounds the longer side at which photos are decoded."""
+    """Photo to rows, complete. ``max_side`` bounds the longer side at which photos are decoded.
+
+    ``further_crops`` are cut as well, and a face's row is the mean of all its crops' rows.
+    """
 
     name: str = "facenet"
     detector: DetectorOptions = field(default_factory=DetectorOptions)
     crop: CropOptions = field(default_factory=CropOptions)
     extractor: ExtractorOptions = field(default_factory=ExtractorOptions)
     max_side: int = 2048
+    further_crops: tuple[CropOptions, ...] = ()
+
+    @property
+    def crops(self) -> tuple[CropOptions, ...]:
+        """All ways in which a face is cut."""
+        return (self.crop, *self.further_crops)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return asdict(self)
+        data = asdict(self)
+        if not self.further_crops:  # most recipes, whose digests are older than this field
+            del data["further_crops"]
+        else:
+            data["further_crops"] = [asdict(crop) for crop in self.further_crops]
+        return data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Recipe:
@@ -120,6 +134,7 @@ class Recipe:
                 crop=CropOptions(**data["crop"]),
                 extractor=ExtractorOptions(**data["extractor"]),
                 max_side=data["max_side"],
+                further_crops=tuple(CropOptions(**crop) for crop in data.get("further_crops", ())),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise RecipeMismatchError(f"the recipe cannot be understood ({error})") from error
@@ -147,8 +162,11 @@ class Recipe:
 
     @property
     def space_digest(self) -> str:
-        """SHA-256 (hex) over all that makes rows comparable: crop and extractor."""
-        return _digest({"crop": asdict(self.crop), "extractor": asdict(self.extractor)})
+        """SHA-256 (hex) over all that makes rows comparable: crops and extractor."""
+        data = self.as_dict()
+        return _digest(
+            {key: data[key] for key in ("crop", "further_crops", "extractor") if key in data}
+        )
 
 
 def _digest(data: dict[str, Any]) -> str:

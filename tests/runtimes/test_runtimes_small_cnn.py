@@ -109,7 +109,8 @@ def test_stopped_and_resumed_equals_never_stopped(
     with pytest.raises(KeyboardInterrupt):
         small_cnn.train(SPEC, ColorPhotos(), tmp_path, Ear(stop_at=5))
     assert small_cnn.epochs_done(tmp_path) == 1
-    (tmp_path / "partial.weights.h5").write_bytes(b"\x89HDF torn while it was written")
+    (tmp_path / "partial").mkdir()
+    (tmp_path / "partial" / "training.index").write_bytes(b"torn while it was written")
 
     later, read = Ear(), ColorPhotos()
     small_cnn.train(SPEC, read, tmp_path, later)
@@ -133,7 +134,7 @@ def test_one_checkpoint_is_left_and_trained_to_the_end_it_trains_no_more(
 
     assert sorted(entry.name for entry in folder.iterdir()) == [
         "embedding.h5",
-        "epoch-0003.weights.h5",
+        "epoch-0003",
     ]
     assert path == folder / "embedding.h5"
     assert again.epochs == []
@@ -143,6 +144,7 @@ def test_kept_weights_embed_as_the_trained_network_does(
     straight: tuple[Path, Ear, ColorPhotos], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import keras
+    import tensorflow as tf
 
     monkeypatch.setenv("FACESEARCH_HOME", str(tmp_path))
     folder, _, photos = straight
@@ -151,7 +153,7 @@ def test_kept_weights_embed_as_the_trained_network_does(
     untrained = keras.Sequential(trained.layers[:-1])
     pixels, _ = photos.load(np.arange(3))
     before = untrained(pixels).numpy()
-    assert small_cnn._restore(trained, folder) == 3
+    assert small_cnn._restore(tf, trained, folder) == 3
 
     embedded = load_network(NetworkSpec("small-cnn", device="cpu"))(pixels)["embedding"]
 
@@ -175,10 +177,20 @@ def test_another_seed_has_other_first_weights_and_the_same_the_same() -> None:
 
 
 def test_a_checkpoint_that_cannot_be_read_says_so(tmp_path: Path) -> None:
-    (tmp_path / "epoch-0002.weights.h5").write_bytes(b"no HDF5 at all")
+    (tmp_path / "epoch-0002").mkdir()
+    (tmp_path / "epoch-0002" / "training.index").write_bytes(b"no checkpoint at all")
 
     with pytest.raises(WeightsError, match=r"epoch-0002.*--restart"):
         small_cnn.train(SPEC, ColorPhotos(), tmp_path, Ear())
+
+
+def test_a_checkpoint_of_another_network_is_refused(
+    straight: tuple[Path, Ear, ColorPhotos],
+) -> None:
+    folder, _, _ = straight
+
+    with pytest.raises(WeightsError, match=r"epoch-0003.*--restart"):
+        small_cnn.train(TrainingSpec(people=4, epochs=4), ColorPhotos(), folder, Ear())
 
 
 def test_what_is_wrong_with_the_photos_comes_out_as_itself(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_stopped_training_goes_on_where_it_was(people, network):
 def test_a_kill_between_record_and_checkpoint_counts_the_epoch_once(people, network, home):
     _stop(network, people, epoch=3)
     folder = home / "models" / "small-cnn.training"
-    (folder / "epoch-0002.weights.h5").rename(folder / "epoch-0001.weights.h5")
+    (folder / "epoch-0002").rename(folder / "epoch-0001")
 
     summary = _train(people, replace(OPTIONS, resume=True))
 

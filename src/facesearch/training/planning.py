@@ -14,8 +14,8 @@ from facesearch.training.photos import People, choose_people, digest
 from facesearch.training.unfinished import Unfinished
 
 BYTES_PER_WEIGHT = 6 * 4
-"""The weight, its gradient, Adam's two moments, and two more that Adam's step works with: at its
-peak a step over all of LFW held 16.3 GB, where four would be 9.9."""
+"""The weight, its gradient, Adam's two moments, and two more that Adam's step works with: for all
+of LFW the process held 17.4 GB at its peak, where four numbers a weight are 9.9."""
 BYTES_PER_PHOTO = 2 * 4 * VALUES_PER_PHOTO
 """What the layers make of a photo, and the gradients of it."""
 PROCESS_BYTES = 700_000_000

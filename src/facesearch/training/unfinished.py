@@ -32,7 +32,7 @@ class Unfinished:
 
     def size(self) -> int:
         """Bytes that it takes on the disk."""
-        return sum(path.stat().st_size for path in self.folder.glob("*") if path.is_file())
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
