@@ -14,8 +14,10 @@ import pytest
 from PIL import Image
 
 from facesearch.errors import ModelError, PhotoError
+from facesearch.faces.crop import crop_faces
+from facesearch.photos import read_photo
 from facesearch.processing import PhotoTask, Pipeline, ProcessSpec, scaled
-from facesearch.recipes import ExtractorOptions, Recipe
+from facesearch.recipes import CropOptions, ExtractorOptions, Recipe
 from facesearch.records import TRANSIENT_REASONS, Box, Embeddings, Face, Pixels
 from facesearch.runtimes import RuntimeOptions
 from odd_photos import encoded, lopsided_picture, write_odd_photos
@@ -75,8 +77,11 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pipeline]:
     monkeypatch.setattr("facesearch.processing.load_detector", lambda *_: Halves())
     monkeypatch.setattr("facesearch.processing.load_extractor", lambda *_: Means())
 
-    def pipeline(max_side: int | None = 2048, max_pixels: int = 10**8) -> Pipeline:
-        recipe = Recipe(extractor=ExtractorOptions(dim=DIM), max_side=max_side)
+    def pipeline(
+        max_side: int | None = 2048, max_pixels: int = 10**8, further: tuple[CropOptions, ...] = ()
+    ) -> Pipeline:
+        options = ExtractorOptions(dim=DIM)
+        recipe = Recipe(extractor=options, max_side=max_side, further_crops=further)
         return ProcessSpec(recipe, max_pixels, RuntimeOptions())()
 
     return pipeline
@@ -131,6 +136,25 @@ def test_each_photo_of_a_batch_has_its_own_rows(pipeline: Pipeline, tmp_path: Pa
         assert result.content_hash == alone.content_hash
         assert result.faces == alone.faces
         assert np.array_equal(result.embeddings, alone.embeddings)
+
+
+def test_a_face_of_several_crops_is_their_mean(
+    make: Callable[..., Pipeline], tmp_path: Path
+) -> None:
+    further = CropOptions("margin", 0.5)
+    task = save(tmp_path / "a.png")
+    (first,) = make().process([task])
+    both = make(further=(further,))
+    (mean,) = both.process([task])
+    assert both._extractor.batches == [4]
+    photo = read_photo(task.path, both.limits)
+    wide = Means().embed(crop_faces(photo.pixels, mean.faces, further, 16))
+    expected = first.embeddings + wide
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert np.allclose(mean.embeddings, expected, atol=1e-6)
+    assert not np.allclose(mean.embeddings, first.embeddings, atol=1e-4)
+    assert np.allclose(both.embed(photo, mean.faces), mean.embeddings, atol=1e-6)
+    assert mean.faces == first.faces
 
 
 def test_boxes_are_in_pixels_of_the_original(make: Callable[..., Pipeline], tmp_path: Path) -> None:

@@ -230,6 +230,9 @@ class _Work:
         if options.expand and store.recipe.subject == "face":
             scorers.append((True, ExpandedScorer(store, enrolled)))
         for people in self._people:
+            self._hooks.on_message(
+                f"searching for {len(people.names):,} people ({people.protocol})"
+            )
             for expanded, each in scorers:
                 settings = IdentificationOptions(
                     gallery=options.gallery,
@@ -243,6 +246,7 @@ class _Work:
                 probes.append(ProbeRecord.of(people.protocol, expanded, scores))
         verification, right = None, None
         if self._pairs is not None:
+            self._hooks.on_message(f"comparing {len(self._pairs):,} pairs")
             verification, right = verify(enrolled, scorer, self._pairs, options.seed)
         open_set = None
         if "open-set" in options.protocols:
