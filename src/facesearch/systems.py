@@ -64,6 +64,28 @@ def choose_systems(names: Sequence[str]) -> list[System]:
     return [find_system(name) for name in dict.fromkeys(spread)]
 
 
+def system_with(recipe: Recipe) -> System:
+    """The system whose stores have this recipe, else one named after it that searches plainly.
+
+    Args:
+        recipe: of a store, with its weights' hashes.
+    """
+    for system in SYSTEMS.values():
+        if _without_weights(system.recipe) == _without_weights(recipe):
+            return system
+    name = f"{recipe.name}, as in the store"
+    return System(name, "the store's own recipe", _OWN, recipe, SearchSetting(), 36.0)
+
+
+def _without_weights(recipe: Recipe) -> Recipe:
+    return replace(
+        recipe,
+        name="",
+        detector=replace(recipe.detector, weights=()),
+        extractor=replace(recipe.extractor, weights=""),
+    )
+
+
 def _whole_photo(model: str, resampling: str) -> Recipe:
     """The whole photo is one item, stretched to the network's input."""
     detector = DetectorOptions("none", 0, 0.0, 0.0, 0.0, (0.0, 0.0, 0.0))

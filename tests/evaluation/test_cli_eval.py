@@ -1,5 +1,6 @@
 """The command: what it takes, prints, writes, and how it ends."""
 
+import dataclasses
 import json
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from facesearch.cli import main
 from facesearch.evaluation import running
 from photo_library import PoolInHere
-from small_store import ColorEmbedder, enroll
+from small_store import MIDDLE, RED, ColorEmbedder, draw, enroll, recipe
 
 
 @pytest.fixture
@@ -78,6 +79,22 @@ def test_without_a_folder_the_one_the_store_was_made_from(run, color_people):
     assert code == 0
     assert json.loads(out)["dataset"]["folder"] == str(color_people.folder)
     assert f"store: {color_people.home / 'faces.npz'}" in err
+
+
+def test_a_store_of_another_recipe_is_measured_as_it_is(run, color_people):
+    made = dataclasses.replace(
+        recipe(), detector=dataclasses.replace(recipe().detector, min_face=9)
+    )
+    enroll(color_people.home / "faces.npz", [color_people.folder], recipe_=made)
+    code, out, err = run("--json")
+    assert code == 0, err
+    (system,) = json.loads(out)["systems"]
+    assert system["name"] == "facenet, as in the store"
+    assert system["recipe_digest"] == made.recipe_digest
+    draw(color_people.folder / "ann" / "ann_0004.png", {RED: MIDDLE}, note=9)
+    code, out, _ = run()
+    assert code == 1
+    assert "lacks 1 photos" in out and "facesearch index" in out
 
 
 def test_a_report_is_written_and_can_be_drawn_again(run, color_people):

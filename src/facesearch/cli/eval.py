@@ -16,12 +16,13 @@ from facesearch.cli.progress import ProgressBar
 from facesearch.cli.stores import choose_store, say, store_option
 from facesearch.cli.transfer import transfer_bar
 from facesearch.errors import EXIT_FAILED, DatasetError, UsageError
-from facesearch.systems import ALL, DEFAULT, SYSTEMS, choose_systems
+from facesearch.systems import ALL, DEFAULT, SYSTEMS, choose_systems, system_with
 
 if TYPE_CHECKING:
     from facesearch.evaluation import Dataset, EvalOptions, Forecast
     from facesearch.records import Pixels
     from facesearch.results import Evaluation, FourNumbers
+    from facesearch.store import Store
 
 _FIND = "find"
 _PAIRS_NAMES = ("pairs.txt", "lfw_pairs.txt")
@@ -37,8 +38,8 @@ _AS_ASKED = ("poi_photos", "poi", "gallery", "expand", "components", "seed", "fr
     "systems",
     metavar="NAME",
     multiple=True,
-    default=(DEFAULT,),
-    help=f"What to measure; repeatable. {', '.join(SYSTEMS)}, or {ALL}.  [default: {DEFAULT}]",
+    help=f"What to measure; repeatable. {', '.join(SYSTEMS)}, or {ALL}.  [default: {DEFAULT}, or "
+    "without FOLDER the store's own]",
 )
 @click.option("--pois", is_flag=True, help="Search for the people with --poi-photos photos.")
 @click.option(
@@ -127,8 +128,13 @@ def _measured(folder: Path | None, store: Path, asked: dict[str, Any]) -> tuple[
     from facesearch.evaluation import EvalHooks, evaluate
     from facesearch.indexing import IndexHooks
 
-    systems = choose_systems(asked["systems"])
-    folder = _indexed_folder(store) if folder is None else Path(os.path.abspath(folder))
+    systems = choose_systems(asked["systems"] or (DEFAULT,))
+    if folder is None:
+        held = _held(store)
+        folder = _indexed_folder(held)
+        if not asked["systems"]:
+            systems = [system_with(held.recipe)]
+    folder = Path(os.path.abspath(folder))
     dataset = _dataset(folder, asked)
     options = _options(dataset, asked)
     with ProgressBar() as bar:
@@ -138,22 +144,30 @@ def _measured(folder: Path | None, store: Path, asked: dict[str, Any]) -> tuple[
     return dataclasses.replace(found, command=command), folder
 
 
-def _indexed_folder(store: Path) -> Path:
-    """The folder that the store was made from.
+def _held(path: Path) -> Store:
+    """The store whose folder is meant where none is named.
 
     Raises:
-        UsageError: there is no store, or it has several folders.
+        UsageError: there is no store.
     """
     from facesearch.store import Store
 
-    if not store.exists():
-        raise UsageError(f"{store}: no store here; name the folder: facesearch eval FOLDER")
-    held = Store.open(store)
-    say(f"store: {store}")
+    if not path.exists():
+        raise UsageError(f"{path}: no store here; name the folder: facesearch eval FOLDER")
+    say(f"store: {path}")
+    return Store.open(path)
+
+
+def _indexed_folder(held: Store) -> Path:
+    """The folder that the store was made from.
+
+    Raises:
+        UsageError: it has several.
+    """
     folders = [root.resolve(held.folder) for root in held.roots]
     if len(folders) != 1:
         named = ", ".join(str(folder) for folder in folders)
-        raise UsageError(f"{store}: made from {len(folders)} folders ({named}); name one")
+        raise UsageError(f"{held.path}: made from {len(folders)} folders ({named}); name one")
     return folders[0]
 
 

@@ -73,22 +73,16 @@ def train(network: str, folder: Path, dry_run: bool, as_json: bool, **settings: 
     """
     from facesearch import training
     from facesearch.cli.stores import say
-    from facesearch.report import escape
 
     del network  # there is one
     plan = training.make_plan(folder, training.TrainOptions(**settings))
     if dry_run:
-        shown = json.dumps(_plan_facts(plan), indent=2) if as_json else _plan_lines(plan)
-        click.echo(shown if as_json else escape(shown))
+        _print(_plan_facts(plan) if as_json else _plan_lines(plan))
         return 0
     say(_plan_line(plan))
     with TrainingBar() as bar:
         summary = training.train(plan, training.TrainHooks(bar.show))
-    if as_json:
-        click.echo(json.dumps(_summary_facts(summary), indent=2))
-    else:
-        for line in _summary_lines(summary):
-            click.echo(escape(line))
+    _print(_summary_facts(summary) if as_json else _summary_lines(summary))
     return 0
 
 
@@ -145,6 +139,17 @@ class TrainingBar:
             self._bar.close()
 
 
+def _print(told: dict[str, Any] | list[str]) -> None:
+    """Facts as one JSON object, or lines for people."""
+    from facesearch.report import escape
+
+    if isinstance(told, dict):
+        click.echo(json.dumps(told, indent=2))
+    else:
+        for line in told:
+            click.echo(escape(line))
+
+
 def _plan_line(plan: TrainPlan) -> str:
     from facesearch.report import count, size
     from facesearch.report.wording import large
@@ -157,17 +162,18 @@ def _plan_line(plan: TrainPlan) -> str:
     )
 
 
-def _plan_lines(plan: TrainPlan) -> str:
+def _plan_lines(plan: TrainPlan) -> list[str]:
+    from facesearch.report import count
     from facesearch.report.wording import duration
 
     epochs = plan.options.epochs
-    steps = f"{epochs} epochs of {plan.batches:,} batches"
+    steps = f"{count(epochs, 'epoch')} of {count(plan.batches, 'batch', 'batches')}"
     lines = [_plan_line(plan), f"{steps}: roughly {duration(plan.seconds)} on two cores"]
     if plan.done:
         lines.append(f"unfinished: {plan.done} of {epochs} epochs are in {plan.unfinished.folder}")
     if plan.obstacle:
         lines.append(f"cannot be done here: {plan.obstacle}")
-    return "\n".join(lines)
+    return lines
 
 
 def _plan_facts(plan: TrainPlan) -> dict[str, Any]:

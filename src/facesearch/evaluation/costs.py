@@ -23,7 +23,7 @@ TIMED_QUERIES = 7
 _ROW_BYTES = 120  # what a face takes in a store besides its embedding
 _FACES_A_PHOTO = 1.2
 _PROCESS_BYTES = 900_000_000
-_SECONDS_BETWEEN = 0.5
+_SECONDS_BETWEEN = 2.0
 
 
 @dataclass(frozen=True, slots=True)

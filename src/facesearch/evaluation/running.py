@@ -47,7 +47,7 @@ from facesearch.results import (
     Verification,
 )
 from facesearch.store import Store, face_keys
-from facesearch.systems import System
+from facesearch.systems import SYSTEMS, System
 
 _PACKAGES = ("facesearch", "tensorflow", "keras", "mtcnn", "numpy", "scikit-learn", "pillow",
              "opencv-python-headless")  # fmt: skip
@@ -293,12 +293,20 @@ class _Work:
 
     def _store_of(self, system: System) -> tuple[Path, int]:
         """The store to use and how many of the photos it lacks."""
-        recipe = recipe_of(system.name)
+        named = system.name in SYSTEMS
+        recipe = recipe_of(system.name) if named else system.recipe
         given = self._store
         if given is not None and given.exists():
             held = Store.open(given)
-            if held.recipe.recipe_digest == recipe.recipe_digest and not self._lacks(held):
+            fits = held.recipe.recipe_digest == recipe.recipe_digest
+            lacking = self._lacks(held) if fits else len(self._dataset.keys)
+            if fits and not lacking:
                 return given, 0
+            if not named:
+                raise StoreError(
+                    f"{given}: lacks {lacking:,} photos of {self._dataset.folder} as they are now; "
+                    "bring it up to date with facesearch index"
+                )
         own = self._home() / f"{recipe.name}-{recipe.recipe_digest[:12]}.npz"
         return own, self._lacks(Store.open(own)) if own.exists() else len(self._dataset.keys)
 

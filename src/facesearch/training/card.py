@@ -14,9 +14,12 @@ A whole photo of 250x250 pixels to an embedding of 107,648 numbers, of any lengt
 
 - **Network**: three convolutions of 3x3 (32, 64, 128 channels, ReLU), each with 2x2 max-pooling;
   flattened. It was trained with one softmax output a person on top, which is not kept.
-- **Source**: trained here by facesearch {facesearch} on {date}. SHA-256 {sha256}.
+- **Source**: trained here by facesearch {facesearch} on {date}.
+  SHA-256 {sha256}.
 - **Training data**: {photos:,} photos of {people:,} people in `{folder}`
-  (digest of their names and sizes {folder_digest}). {pois}
+  (SHA-256 over their names and sizes
+  {folder_digest}).
+  {pois}
 - **Training**: Adam, sparse categorical cross-entropy, {epochs} epochs in batches of {batch},
   seed {seed}, pixels 0..255 as they are; {packages}.
 - **Accuracy at the end**: {accuracy:.2%} of the last epoch's photos got the right name, loss
@@ -27,7 +30,8 @@ A whole photo of 250x250 pixels to an embedding of 107,648 numbers, of any lengt
 ## Known limits
 
 - **No fair test on these photos**: it has learned to tell the people on them apart, so a search
-  among them says nothing about a search elsewhere. {fair}
+  among them says nothing about a search elsewhere.
+  {fair}
 - It looks at the whole photo: clothes, pose and background count as much as the face.
 - Distances are not probabilities, have no upper limit and cannot be compared with those of another
   training.
