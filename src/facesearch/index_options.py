@@ -188,8 +188,13 @@ def choose_jobs(options: IndexOptions, photos: int, model: str = DEFAULT_MODEL) 
         return options.jobs
     if options.device == "gpu":
         return 1
-    memory = psutil.virtual_memory().available // _LARGER_WORKERS.get(model, _WORKER_BYTES)
+    memory = psutil.virtual_memory().available // worker_bytes(model)
     return max(1, min(cores(), memory, -(-photos // _WORTH_A_WORKER)))
+
+
+def worker_bytes(model: str) -> int:
+    """Memory that one worker with this model may need."""
+    return _LARGER_WORKERS.get(model, _WORKER_BYTES)
 
 
 def cores() -> int:

@@ -9,7 +9,6 @@ from unittest import mock
 import pytest
 
 from facesearch.evaluation import Dataset, EvalHooks, EvalOptions, evaluate, read_dataset
-from facesearch.evaluation.costs import QueryTime
 from facesearch.indexing import IndexHooks
 from facesearch.processing import PhotoTask, ProcessSpec
 from facesearch.records import PhotoResult
@@ -74,7 +73,7 @@ def color_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ColorPeople
     with (
         mock.patch("facesearch.indexing.WorkerPool", PoolInHere),
         mock.patch("facesearch.evaluation.running.weights.ensure", _ensure),
-        mock.patch("facesearch.evaluation.costs.time_queries", _time_queries),
+        mock.patch("facesearch.evaluation.costs.query_spec", lambda store, device: ColorEmbedder),
     ):
         yield found
 
@@ -85,7 +84,3 @@ def _ensure(name: str, **_: object) -> None:
 
     if name != "facenet-128":
         weights.path_of(name)
-
-
-def _time_queries(*_: object) -> QueryTime:
-    return QueryTime(0.5, 0.1)

@@ -135,8 +135,8 @@ def test_a_system_without_weights_names_the_command_and_the_rest_counts(run):
 def test_a_long_run_says_beforehand_what_it_takes(run, monkeypatch):
     from facesearch.evaluation import costs
 
-    def slow(system, photos, to_read, jobs):
-        return costs.Forecast(system.name, to_read, 4000.0, 3_000_000_000, 9_000_000)
+    def slow(system, photos, work, jobs):
+        return costs.Forecast(system.name, work.to_read, 4000.0, 3_000_000_000, 9_000_000)
 
     monkeypatch.setattr(running.costs, "forecast", slow)
     _, _, err = run("people")

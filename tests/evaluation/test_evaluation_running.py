@@ -32,7 +32,11 @@ def test_people_of_clear_colours_are_all_found(color_people):
     assert [answer.person for answer in pois.sheets] == ["ann", "bob", "cat", "dan"]
     assert pois.sheets[0].photos[0].path == "ann/ann_0001.png"
     assert pois.sheets[0].box == (30, 20, 40, 40)
-    assert row.cost.rows == 12 and row.cost.dim == 128 and row.cost.seconds_per_query == 0.5
+    assert (
+        row.cost.rows == 12
+        and row.cost.dim == 128
+        and row.cost.seconds_per_query > row.cost.search_seconds > 0
+    )
 
 
 def test_a_system_without_weights_says_so_and_the_others_go_on(color_people):
@@ -54,6 +58,29 @@ def test_a_system_that_fails_is_its_own_row(color_people, monkeypatch):
     found = color_people.evaluate("facenet", "mtcnn-facenet", protocols=("pois", "open-set"))
     assert [row.state for row in found.systems] == ["failed", "failed"]
     assert system(found).message == "too strange"
+
+
+def test_whatever_a_library_raises_is_that_systems_failure(color_people, monkeypatch):
+    from facesearch.evaluation import running
+
+    def burst(*_):
+        raise MemoryError("no room for 9 GB")
+
+    monkeypatch.setattr(running, "search_of", burst)
+    found = color_people.evaluate("facenet", "mtcnn-facenet")
+    assert [row.state for row in found.systems] == ["failed", "failed"]
+    assert "MemoryError: no room for 9 GB" in system(found).message
+
+
+def test_what_no_system_can_do_is_told_before_anything_is_read(color_people, tmp_path):
+    pairs = tmp_path / "pairs.txt"
+    pairs.write_text("2\t1\nann 1 9\nann 1 bob 1\ncat 1 2\ncat 2 dan 2\n")
+    with pytest.raises(DatasetError, match=r"lacks 1 photos.*ann_0009"):
+        color_people.evaluate(protocols=("pois", "pairs"), pairs=pairs)
+    alone = read_dataset(color_people.folder, limit=Limit(3))
+    with pytest.raises(DatasetError, match="too few people for --open-set"):
+        color_people.evaluate(dataset=alone, protocols=("pois", "open-set"))
+    assert color_people.read == []
 
 
 def test_what_was_found_is_kept_until_something_changes(color_people):
@@ -180,8 +207,9 @@ def test_a_store_that_lacks_photos_is_refused_by_name(color_people):
 
 
 def test_what_a_build_took_is_remembered(color_people):
-    color_people.evaluate()
+    shutil.copy(color_people.folder / "ann/ann_0001.png", color_people.folder / "bob/bob_0004.png")
+    color_people.evaluate(protocols=("all-identities",))
     (cost,) = (weights.home() / "eval").glob("*/*.cost.json")
     assert json.loads(cost.read_text())["photos_per_second"] > 0
-    again = color_people.evaluate(fresh=True)
+    again = color_people.evaluate(fresh=True, protocols=("all-identities",))
     assert system(again).cost.photos_per_second > 0

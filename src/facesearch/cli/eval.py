@@ -7,13 +7,14 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from facesearch.cli.progress import ProgressBar
-from facesearch.cli.stores import choose_store, say, store_option
+from facesearch.cli.stores import choose_store, go_on, say, store_option
 from facesearch.cli.transfer import transfer_bar
 from facesearch.errors import EXIT_FAILED, DatasetError, UsageError
 from facesearch.systems import ALL, DEFAULT, SYSTEMS, choose_systems, system_with
@@ -89,6 +90,7 @@ _AS_ASKED = ("poi_photos", "poi", "gallery", "expand", "components", "seed", "fr
               help="Write a page with figures and pictures, tables and all data.")  # fmt: skip
 @click.option("--redraw", type=click.Path(path_type=Path), metavar="results.json",
               help="Measure nothing: print and draw what an earlier run found.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="Compare more than a million faces without asking.")
 @click.option("--offline", is_flag=True, help="Never use the network.")
 def evaluate(
     folder: Path | None,
@@ -106,6 +108,7 @@ def evaluate(
     from facesearch.report import render_evaluation
 
     if redraw is not None:
+        _require_alone(asked)
         found, folder = _read_again(redraw, folder)
     else:
         folder, pairs = _folder_and_pairs(folder, asked.pop("pairs"))
@@ -115,6 +118,20 @@ def evaluate(
     click.echo(render_evaluation(found, as_json), nl=False)
     usable = any(system.state in ("done", "untrained") for system in found.systems)
     return 0 if usable else EXIT_FAILED
+
+
+def _require_alone(asked: dict[str, Any]) -> None:
+    """Refuses what would measure beside ``--redraw``.
+
+    Raises:
+        UsageError: see the message.
+    """
+    measuring = ("systems", "pois", "poi", "all_identities", "pairs", "open_set", "expand", "fresh",
+                 "labels", "limit", "components")  # fmt: skip
+    for name in measuring:
+        if asked[name]:
+            option = {"systems": "system"}.get(name, name).replace("_", "-")
+            raise UsageError(f"--redraw measures nothing; leave out --{option}")
 
 
 def _folder_and_pairs(folder: Path | None, pairs: str | None) -> tuple[Path | None, str | None]:
@@ -129,19 +146,23 @@ def _measured(folder: Path | None, store: Path, asked: dict[str, Any]) -> tuple[
     from facesearch.indexing import IndexHooks
 
     systems = choose_systems(asked["systems"] or (DEFAULT,))
+    named = str(folder)
     if folder is None:
         held = _held(store)
         folder = _indexed_folder(held)
         if not asked["systems"]:
             systems = [system_with(held.recipe)]
+        named = str(folder)
     folder = Path(os.path.abspath(folder))
     dataset = _dataset(folder, asked)
     options = _options(dataset, asked)
     with ProgressBar() as bar:
-        hooks = EvalHooks(bar.say, _foresee, IndexHooks(bar.show, bar.say, transfer_bar))
+        index = IndexHooks(bar.show, bar.say, transfer_bar)
+        hooks = EvalHooks(bar.say, _foresee, partial(go_on, asked["yes"]), index)
         found = evaluate(dataset, systems, store, options, hooks)
+    shown = dataclasses.replace(found.dataset, folder=named)
     command = shlex.join(["facesearch", *sys.argv[1:]])
-    return dataclasses.replace(found, command=command), folder
+    return dataclasses.replace(found, dataset=shown, command=command), folder
 
 
 def _held(path: Path) -> Store:

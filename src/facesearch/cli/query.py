@@ -15,7 +15,7 @@ import click
 
 from facesearch.cli.numbers import number
 from facesearch.cli.pictures import NumberedPictures, draw_sheets, require_sheet
-from facesearch.cli.stores import existing_store, remember, say, say_store, store_option
+from facesearch.cli.stores import existing_store, go_on, remember, say, say_store, store_option
 from facesearch.cli.transfer import report_line, transfer_bar
 from facesearch.errors import EXIT_FAILED, EXIT_NO_FACE, PhotoError, UsageError
 from facesearch.records import Box, QueryReport, QueryResult
@@ -163,7 +163,7 @@ def query(
     say_store(path)
     options = querying.QueryOptions(k=None if k == "all" else k, **settings)
     querying.check_options(options, len(photos))
-    gallery = NpzGallery(Store.open(path), confirm=partial(_go_on, yes))
+    gallery = NpzGallery(Store.open(path), confirm=partial(go_on, yes))
     remember(path)
     querying.check_space(gallery)
     asked = dict(_asked(photos))
@@ -177,20 +177,6 @@ def query(
     if contact_sheet is not None:
         draw_sheets(report, asked, embedder, contact_sheet)
     return _exit_code(report.results)
-
-
-def _go_on(yes: bool, cost: str) -> bool:
-    """Says what long work will cost, and asks whoever sits there.
-
-    Raises:
-        UsageError: nobody does, and ``--yes`` was not given.
-    """
-    say(cost)
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        raise UsageError("nobody is there to ask; say --yes to go on, or leave out --expand")
-    return click.confirm("Go on?", err=True)
 
 
 def _one_format(format_: Format, as_json: bool) -> Format:

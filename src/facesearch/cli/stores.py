@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -72,6 +73,20 @@ def say(line: str) -> None:
     from facesearch.report.terminal import escape
 
     click.echo(escape(line), err=True)
+
+
+def go_on(yes: bool, cost: str) -> bool:
+    """Says what long work will cost, and asks whoever sits there.
+
+    Raises:
+        UsageError: nobody does, and ``--yes`` was not given.
+    """
+    say(cost)
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError("nobody is there to ask; say --yes to go on, or leave out --expand")
+    return click.confirm("Go on?", err=True)
 
 
 def say_store(path: Path) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from facesearch.index_options import query_spec
+from facesearch.errors import ModelError, PhotoError
+from facesearch.index_options import query_spec, worker_bytes
 from facesearch.photos import read_photo
 from facesearch.records import Embeddings
 from facesearch.store import Store
@@ -22,14 +23,16 @@ from facesearch.systems import System
 TIMED_QUERIES = 7
 _ROW_BYTES = 120  # what a face takes in a store besides its embedding
 _FACES_A_PHOTO = 1.2
-_PROCESS_BYTES = 900_000_000
+_OWN_BYTES = 900_000_000  # this process, with a network to time queries with
+_SECONDS_A_PRODUCT = 4e-11  # one multiplication of comparing two rows
+_SECONDS_A_RANK = 2e-7  # ranking one photo for one probe
 _SECONDS_BETWEEN = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """What a system's run will take, before it begins: photos that are still to be read, the time
-    for that at two cores, memory and the store's size.
+    at two cores, memory and the store's size.
     """
 
     system: str
@@ -47,15 +50,26 @@ class BuildCost:
     peak_memory_bytes: int
 
 
-def forecast(system: System, photos: int, to_read: int, jobs: int) -> Forecast:
-    """What running ``system`` over ``photos`` will take, of which ``to_read`` are not indexed."""
-    row = 4 * system.recipe.extractor.dim
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a system has to do: photos ``to_read``, and ``probes`` to search for."""
+
+    to_read: int
+    probes: int
+
+
+def forecast(system: System, photos: int, work: Work, jobs: int) -> Forecast:
+    """What running ``system`` over ``photos`` will take with ``jobs`` processes reading them."""
+    dim = system.recipe.extractor.dim
+    row = 4 * dim
     rows = photos * (_FACES_A_PHOTO if system.recipe.subject == "face" else 1.0)
+    reading = work.to_read / system.photos_per_second
+    searching = work.probes * rows * (dim * _SECONDS_A_PRODUCT + _SECONDS_A_RANK)
     return Forecast(
         system.name,
-        to_read,
-        to_read / system.photos_per_second,
-        int((jobs + 1) * _PROCESS_BYTES),
+        work.to_read,
+        reading + searching,
+        worker_bytes(system.recipe.extractor.model) * (jobs if work.to_read else 0) + _OWN_BYTES,
         int(rows * (row + _ROW_BYTES)),
     )
 
@@ -133,11 +147,14 @@ def time_queries(
     wholes, searches = [], []
     for photo in photos:
         started = time.perf_counter()
-        read = read_photo(str(photo), pipeline.limits)
-        faces = pipeline.detect(read)
-        if not faces:
+        try:
+            read = read_photo(str(photo), pipeline.limits)
+            faces = pipeline.detect(read)
+            rows = pipeline.embed(read, faces[:1])
+        except (PhotoError, ModelError):
+            continue  # its own failure is counted where it was indexed
+        if not len(rows):
             continue
-        rows = pipeline.embed(read, faces[:1])
         ready = time.perf_counter()
         find(rows)
         ended = time.perf_counter()

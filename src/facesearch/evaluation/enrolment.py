@@ -48,6 +48,12 @@ class Dataset:
     limit: Limit | None = None
 
     @property
+    def person(self) -> Ints:
+        """(photos,) int64, a number for each name, -1 for nobody known."""
+        codes = {name: code for code, name in enumerate(sorted(set(self.names) - {""}))}
+        return np.array([codes.get(name, -1) for name in self.names], np.int64)
+
+    @property
     def counts(self) -> Counter[str]:
         """Photos of each person."""
         return Counter(name for name in self.names if name)
@@ -184,11 +190,10 @@ def enrol(store: Store, dataset: Dataset) -> Enrolled:
         )
     rows = np.array([held[key] for key in dataset.keys], np.int64)
     content = np.asarray(store.files.content)[rows]
-    codes = {name: code for code, name in enumerate(sorted(set(dataset.names) - {""}))}
     return Enrolled(
         keys=dataset.keys,
         names=dataset.names,
-        person=np.array([codes.get(name, -1) for name in dataset.names], np.int64),
+        person=dataset.person,
         content=content,
         central=_central(store)[content],
         boxes=np.asarray(store.faces.box, np.float64),

@@ -66,6 +66,14 @@ class ProbeScores:
     average_precision: Floats
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """One probe's distances, to every photo and to every face of the store."""
+
+    photos: Floats
+    faces: Floats
+
+
 def people_with(names: Sequence[str], photos: int) -> People:
     """People with exactly that many photos.
 
@@ -92,7 +100,8 @@ def people_named(names: Sequence[str], wanted: Sequence[str]) -> People:
     for name in wanted:
         if counts.get(name, 0) < 2:
             raise DatasetError(
-                f"{name} has {counts.get(name, 0)} photos here; a search needs at least two"
+                f"{name} has {counts.get(name, 0)} photos here and a search needs two; people are "
+                "named as their folders are, or as --labels has them"
             )
     return People("pois", tuple(dict.fromkeys(wanted)))
 
@@ -105,7 +114,10 @@ def people_with_mates(names: Sequence[str]) -> People:
     """
     chosen = tuple(name for name, count in _counted(names).items() if count > 1)
     if not chosen:
-        raise DatasetError("nobody has two photos here; a search needs at least two")
+        raise DatasetError(
+            "nobody has two photos here, and a search needs two; put each person's photos into one "
+            "folder, or give --labels FILE.csv"
+        )
     return People("all-identities", chosen)
 
 
@@ -144,14 +156,15 @@ def photo_distances(enrolled: Enrolled, distances: Floats, gallery: Enrolment) -
 
 def _searches(
     enrolled: Enrolled, scorer: Scorer, probes: Ints, gallery: Enrolment
-) -> Iterator[tuple[int, Floats]]:
-    """Each probe with its distance to every photo."""
-    nowhere = np.full(len(enrolled), np.inf)
-    for start, stop in spans(len(probes), 8 * max(1, len(enrolled.boxes))):
+) -> Iterator[tuple[int, _Found]]:
+    """Each probe with its distances."""
+    nowhere = _Found(np.full(len(enrolled), np.inf), np.full(len(enrolled.boxes), np.inf))
+    for start, stop in spans(len(probes), scorer.probe_bytes):
         block = probes[start:stop]
         faces = enrolled.central[block]
-        found = photo_distances(enrolled, scorer.distances(faces[faces >= 0]), gallery)
-        rows = iter(found)
+        to_faces = scorer.distances(faces[faces >= 0])
+        to_photos = photo_distances(enrolled, to_faces, gallery)
+        rows = (_Found(*each) for each in zip(to_photos, to_faces, strict=True))
         for probe, face in zip(block.tolist(), faces.tolist(), strict=True):
             yield probe, next(rows) if face >= 0 else nowhere
 
@@ -171,12 +184,12 @@ class _Tally:
         self._others: dict[int, list[float]] = {k: [] for k in SAME_IN_FIRST}
         self._near: list[Floats] = []
         self._far: list[Floats] = []
-        self._hard: list[tuple[float, Answer]] = []
+        self._hard: dict[tuple[int, str], Answer] = {}
         self._sheets: dict[str, Answer] = {}
 
-    def add(self, probe: int, distances: Floats) -> None:
+    def add(self, probe: int, found: _Found) -> None:
         """Take one probe's distances to all photos, its own among them."""
-        enrolled = self._enrolled
+        enrolled, distances = self._enrolled, found.photos
         person = int(enrolled.person[probe])
         ranked = np.argsort(distances, kind="stable")
         ranked = ranked[np.isfinite(distances[ranked])]
@@ -193,20 +206,22 @@ class _Tally:
             self._others[k].append(float(hits[:k].sum()))
         self._near.append(distances[others[hits]])
         self._far.append(distances[np.sort(others[~hits])[:: self._step]])
-        if self._options.sheets:
-            self._picture(probe, distances, others, first)
-
-    def _picture(self, probe: int, distances: Floats, others: Ints, first: int | None) -> None:
-        name = self._enrolled.names[probe]
-        if name not in self._sheets:
+        name = enrolled.names[probe]
+        if self._options.sheets and name not in self._sheets:
             shown = np.concatenate([[probe], others[: _SHEET - 1]]).astype(np.int64)
-            self._sheets[name] = self._answer(probe, distances, shown, first)
+            self._sheets[name] = self._answer(probe, found, shown, first)
         if first != 1:
-            answer = self._answer(probe, distances, others[:_SHOWN_WRONG], first)
-            self._hard.append((float(first or len(self._enrolled) + 1), answer))
+            self._remember_hard(probe, found, others[:_SHOWN_WRONG], first)
 
-    def _answer(self, probe: int, distances: Floats, photos: Ints, first: int | None) -> Answer:
-        enrolled = self._enrolled
+    def _remember_hard(self, probe: int, found: _Found, shown: Ints, first: int | None) -> None:
+        place = -(first or len(self._enrolled) + 1), self._enrolled.keys[probe]
+        if len(self._hard) < _HARDEST or place < max(self._hard):
+            self._hard[place] = self._answer(probe, found, shown, first)
+        if len(self._hard) > _HARDEST:
+            del self._hard[max(self._hard)]
+
+    def _answer(self, probe: int, found: _Found, photos: Ints, first: int | None) -> Answer:
+        enrolled, distances = self._enrolled, found.photos
         name = enrolled.names[probe]
         ranked = tuple(
             RankedPhoto(
@@ -214,12 +229,20 @@ class _Tally:
                 enrolled.names[photo],
                 round(float(distances[photo]), 4) if np.isfinite(distances[photo]) else -1.0,
                 enrolled.names[photo] == name,
-                enrolled.box(int(enrolled.central[photo])),
+                enrolled.box(self._face_of(photo, found)),
             )
             for photo in photos.tolist()
         )
         box = enrolled.box(int(enrolled.central[probe]))
         return Answer(enrolled.keys[probe], name, box, first, ranked)
+
+    def _face_of(self, photo: int, found: _Found) -> int:
+        """The face by which a photo was ranked."""
+        enrolled = self._enrolled
+        first, last = int(enrolled.first[photo]), int(enrolled.last[photo])
+        if self._options.gallery == "central" or first == last:
+            return int(enrolled.central[photo])
+        return first + int(np.argmin(found.faces[first:last]))
 
     def scores(self, probes: Ints) -> ProbeScores:
         """Probe by probe."""
@@ -259,13 +282,9 @@ class _Tally:
             distances=histogram(self._near, self._far),
             per_person=tuple(self._person_scores(probes)),
             groups=self._group_scores(probes),
-            hardest=self._hardest(),
+            hardest=tuple(self._hard[place] for place in sorted(self._hard)),
             sheets=tuple(self._sheets[name] for name in sorted(self._sheets)),
         )
-
-    def _hardest(self) -> tuple[Answer, ...]:
-        hard = sorted(self._hard, key=lambda item: (-item[0], item[1].path))
-        return tuple(answer for _, answer in hard[:_HARDEST])
 
     def _person_scores(self, probes: Ints) -> Iterator[PersonScores]:
         enrolled, groups = self._enrolled, self._options.groups

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 from functools import cache
@@ -57,7 +58,8 @@ def keep(home: Path, key: str, record: SystemRecord) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         aside = target.with_suffix(".tmp")
-        aside.write_bytes(_adapter().dump_json(record))
+        # Plain json, for a threshold may be infinite.
+        aside.write_text(json.dumps(_adapter().dump_python(record)), encoding="utf-8")
         aside.replace(target)
     except OSError as error:
         _log.info("%s: results not kept: %s", target, error)
@@ -69,10 +71,11 @@ def load(home: Path, key: str) -> SystemRecord | None:
 
     target = _place(home, key)
     try:
-        record: SystemRecord = _adapter().validate_json(target.read_bytes())
+        kept = json.loads(target.read_text(encoding="utf-8"))
+        record: SystemRecord = _adapter().validate_python(kept)
     except FileNotFoundError:
         return None
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError, ValidationError) as error:
         _log.info("%s: not readable, computed again: %s", target, error)
         return None
     return record

@@ -28,30 +28,35 @@ class Split:
     strangers: Ints
 
 
-def split(enrolled: Enrolled, seed: int) -> Split:
+def split(person: Ints, seed: int) -> Split:
     """Half of the people, drawn by ``seed``, are enrolled with half of their photos, rounded up;
     their other photos search. All photos of the other half search as strangers. Photos of nobody
     known take no part.
+
+    Args:
+        person: (photos,) a number for each person, -1 for nobody known.
+        seed: decides who is drawn.
 
     Raises:
         DatasetError: nobody enrolled has a second photo, or there are no strangers.
     """
     draw = random.Random(seed)
-    people = sorted(set(enrolled.person[enrolled.person >= 0].tolist()))
+    people = sorted(set(person[person >= 0].tolist()))
     draw.shuffle(people)
     kept = people[: (len(people) + 1) // 2]
     held: list[int] = []
     mated: list[int] = []
-    for person in sorted(kept):
-        photos = np.flatnonzero(enrolled.person == person).tolist()
+    for each in sorted(kept):
+        photos = np.flatnonzero(person == each).tolist()
         draw.shuffle(photos)
         half = (len(photos) + 1) // 2
         held += photos[:half]
         mated += photos[half:]
-    strangers = np.flatnonzero((enrolled.person >= 0) & ~np.isin(enrolled.person, kept))
+    strangers = np.flatnonzero((person >= 0) & ~np.isin(person, kept))
     if not mated or not len(strangers):
         raise DatasetError(
-            "too few people for the open-set protocol: it needs people with two photos, and others"
+            "too few people for --open-set: it needs people with two photos, and others; leave it "
+            "out or take more photos"
         )
     return Split(np.array(sorted(held)), np.array(sorted(mated)), strangers)
 
@@ -62,7 +67,7 @@ def search_open_set(enrolled: Enrolled, scorer: Scorer, gallery: Enrolment, seed
     A search gives somebody when an enrolled photo is below the threshold. It misses when no
     enrolled photo of the person is; a probe without a face gives nobody.
     """
-    parts = split(enrolled, seed)
+    parts = split(enrolled.person, seed)
     held = enrolled.select(np.isin(np.arange(len(enrolled)), parts.enrolled))
     mated = _nearest(enrolled, held, scorer, parts.mated, gallery, own=True)
     strangers = _nearest(enrolled, held, scorer, parts.strangers, gallery, own=False)
@@ -97,7 +102,7 @@ def _nearest(
 ) -> Floats:
     """(probes,) distance of the nearest enrolled photo; with ``own`` of the person's nearest."""
     nearest = np.full(len(probes), np.inf)
-    for start, stop in spans(len(probes), 8 * max(1, len(enrolled.boxes))):
+    for start, stop in spans(len(probes), scorer.probe_bytes):
         block = probes[start:stop]
         there = enrolled.central[block] >= 0
         faces = enrolled.central[block[there]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 import os
 import platform
 import shutil
@@ -31,10 +32,10 @@ from facesearch.evaluation.identification import (
     people_with_mates,
 )
 from facesearch.evaluation.kept_results import ProbeRecord, SystemRecord
-from facesearch.evaluation.open_set import search_open_set
+from facesearch.evaluation.open_set import search_open_set, split
 from facesearch.evaluation.scoring import Scorer
 from facesearch.evaluation.searching import ExpandedScorer, SystemSearch, search_of
-from facesearch.evaluation.verification import verify
+from facesearch.evaluation.verification import require_pairs, verify
 from facesearch.index_options import IndexOptions, choose_jobs, recipe_of
 from facesearch.indexing import IndexHooks
 from facesearch.results import (
@@ -49,6 +50,9 @@ from facesearch.results import (
 from facesearch.store import Store, face_keys
 from facesearch.systems import SYSTEMS, System
 
+_FIGURES = 2
+"""To be raised when what figures are counted from changes, so that kept ones are counted again."""
+_log = logging.getLogger(__name__)
 _PACKAGES = ("facesearch", "tensorflow", "keras", "mtcnn", "numpy", "scikit-learn", "pillow",
              "opencv-python-headless")  # fmt: skip
 
@@ -78,10 +82,13 @@ class EvalOptions:
 
 @dataclass(frozen=True, slots=True)
 class EvalHooks:
-    """Where a run tells of itself; ``index`` is handed on to the index runs."""
+    """Where a run tells of itself; ``index`` is handed on to the index runs. ``confirm`` is asked
+    before more than a million faces are compared with each other.
+    """
 
     on_message: Callable[[str], None] = lambda text: None
     on_forecast: Callable[[Sequence[costs.Forecast]], None] = lambda forecasts: None
+    confirm: Callable[[str], bool] = lambda cost: False
     index: IndexHooks = field(default_factory=IndexHooks)
 
 
@@ -144,16 +151,25 @@ class _Work:
         self._hooks = hooks
         # Before any system runs, for what is wrong with these is wrong with all of them.
         self._people = list(_people(dataset, options))
-        self._pairs = _pairs(options)
+        self._pairs = _pairs(dataset, options)
+        if "open-set" in options.protocols:
+            split(dataset.person, options.seed)
 
     def forecast(self, system: System) -> costs.Forecast:
         """What the system will take."""
         photos = len(self._dataset.keys)
         try:
             _, to_read = self._store_of(system)
-        except FacesearchError:
+        except (FacesearchError, OSError):
             to_read = photos  # its row will say what is wrong
-        return costs.forecast(system, photos, to_read, choose_jobs(IndexOptions(), to_read))
+        jobs = choose_jobs(IndexOptions(), to_read, system.recipe.extractor.model)
+        counts = self._dataset.counts
+        probes = sum(counts[name] for people in self._people for name in people.names)
+        if "open-set" in self._options.protocols:
+            probes += photos
+        return costs.forecast(
+            system, photos, costs.Work(to_read, probes * (1 + self._options.expand)), jobs
+        )
 
     def record(self, system: System) -> SystemRecord:
         """The system's row, whatever becomes of it."""
@@ -171,6 +187,10 @@ class _Work:
             raise
         except FacesearchError as error:
             row = dataclasses.replace(row, state="failed", message=str(error))
+        except Exception as error:  # memory, disk, a library: one system's failure is its own
+            _log.debug("%s failed", system.name, exc_info=True)
+            message = f"{type(error).__name__}: {error}; facesearch --debug eval says where"
+            row = dataclasses.replace(row, state="failed", message=message)
         self._hooks.on_message(f"{system.name}: {row.message}")
         return SystemRecord(row)
 
@@ -228,7 +248,7 @@ class _Work:
         found, probes = [], []
         scorers: list[tuple[bool, Scorer]] = [(False, scorer)]
         if options.expand and store.recipe.subject == "face":
-            scorers.append((True, ExpandedScorer(store, enrolled)))
+            scorers.append((True, ExpandedScorer(store, enrolled, self._hooks.confirm)))
         for people in self._people:
             self._hooks.on_message(
                 f"searching for {len(people.names):,} people ({people.protocol})"
@@ -287,7 +307,7 @@ class _Work:
         with costs.PeakMemory().watched() as memory:
             summary = indexing.index([self._dataset.folder], path, options, self._hooks.index)
         # A run that went on from an earlier one, or found most photos merely touched, tells little.
-        if summary.new + summary.changed == len(wanted):
+        if summary.new + summary.changed + summary.copies == len(wanted):
             costs.keep_cost(path, costs.BuildCost(summary.photos_per_second, memory.bytes))
         return path
 
@@ -332,6 +352,7 @@ class _Work:
     def _key(self, system: System, store: Store, enrolled: Enrolled) -> str:
         """What the system's figures follow from, as a hash."""
         facts = (
+            _FIGURES,
             system,
             store.recipe,
             face_keys(store).digest,
@@ -355,15 +376,17 @@ def _people(dataset: Dataset, options: EvalOptions) -> Sequence[People]:
     return found
 
 
-def _pairs(options: EvalOptions) -> list[Pair] | None:
+def _pairs(dataset: Dataset, options: EvalOptions) -> list[Pair] | None:
     if "pairs" not in options.protocols or options.pairs is None:
         return None
-    return read_pairs(options.pairs)
+    pairs = read_pairs(options.pairs)
+    require_pairs(dataset.keys, pairs)
+    return pairs
 
 
 def _require_room(system: System, path: Path, to_read: int) -> None:
     """Raises where the store would not fit on the disk."""
-    needed = costs.forecast(system, to_read, to_read, 1).disk_bytes
+    needed = costs.forecast(system, to_read, costs.Work(to_read, 0), 1).disk_bytes
     free = shutil.disk_usage(path.parent).free
     if needed > free:
         raise StoreError(
@@ -379,15 +402,20 @@ def _untrained(model: str) -> int | None:
 
 def _notes(system: System) -> Sequence[str]:
     """What a reader of the row must know of its network."""
-    kept = weights.kept(system.recipe.extractor.model)
-    if kept is None or kept.origin != "trained":
+    model = system.recipe.extractor.model
+    if weights.find(model).kind != "trained":
         return ()
-    facts = kept.facts
-    people, photos = facts.get("people", 0), facts.get("photos", 0)
-    trained = f"trained on {photos:,} photos of {people:,} people"
-    if facts.get("without_pois"):
-        return (f"{trained}, none of them among those searched for",)
-    return (f"{trained}, among them photos that it is evaluated on",)
+    kept = weights.kept(model)
+    facts = {} if kept is None else kept.facts
+    if not facts.get("photos"):
+        return ("what it was trained on is not known: perhaps the photos that it is evaluated on",)
+    trained = f"trained on {facts['photos']:,} photos of {facts['people']:,} people"
+    if not facts.get("without_pois"):
+        return (f"{trained}, among them photos that it is evaluated on",)
+    return (
+        f"{trained}, without those who have exactly {facts['poi_photos']} photos; other protocols "
+        "than --pois hold people that it was trained on",
+    )
 
 
 def _search_text(system: System, options: EvalOptions) -> str:

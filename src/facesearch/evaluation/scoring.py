@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -14,12 +15,18 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _BLOCK_BYTES = 64_000_000
-_DIGITS = 6
-"""Dot products tell equal rows apart by noise; rounded, they tie as they should."""
+_DIGITS = 13
+"""Dot products tell equal rows apart by noise. Squares rounded to so many digits of the longest
+row's tie as they should, and those of rows that differ do not.
+"""
 
 
 class Scorer(Protocol):
     """Compares faces of one store, named by their ids."""
+
+    @property
+    def probe_bytes(self) -> int:
+        """Memory that comparing one probe with all faces takes."""
 
     def distances(self, probes: Ints) -> Floats:
         """(probes, faces): from each probe to every face of the store, lower is closer."""
@@ -41,6 +48,11 @@ class EuclideanScorer:
         """How many rows there are."""
         return int(self._starts[-1])
 
+    @property
+    def probe_bytes(self) -> int:
+        """See ``Scorer.probe_bytes``."""
+        return 8 * self.faces + 2 * self._row_bytes()
+
     def rows(self, faces: Ints) -> Floats:
         """(n, dim) float64, the faces' rows."""
         part_of = np.searchsorted(self._starts, faces, side="right") - 1
@@ -58,12 +70,17 @@ class EuclideanScorer:
     def from_rows(self, points: Floats) -> Floats:
         """(points, faces): from each point, (n, dim), to every face."""
         found = np.empty((len(points), self.faces))
-        lengths = np.square(points).sum(axis=1)[:, None]
+        lengths = _squared_lengths(points)
+        longest = float(lengths.max(initial=0.0))
         for start, block in self._blocks():
-            squares = lengths + np.square(block).sum(axis=1) - 2 * (points @ block.T)
-            found[:, start : start + len(block)] = squares
-        np.sqrt(np.maximum(found, 0.0, out=found), out=found)
-        return np.round(found, _DIGITS, out=found)
+            of_block = _squared_lengths(block)
+            longest = max(longest, float(of_block.max(initial=0.0)))
+            part = found[:, start : start + len(block)]
+            np.matmul(points, block.T, out=part)
+            part *= -2
+            part += lengths[:, None] + of_block
+        np.round(found, _digits(longest), out=found)
+        return np.sqrt(np.maximum(found, 0.0, out=found), out=found)
 
     def between(self, first: Ints, second: Ints) -> Floats:
         """See ``Scorer.between``."""
@@ -82,6 +99,15 @@ class EuclideanScorer:
                 yield int(start) + first, part[first:last].astype(np.float64)
 
 
+def _squared_lengths(rows: Floats) -> Floats:
+    return np.asarray(np.einsum("ij,ij->i", rows, rows), np.float64)
+
+
+def _digits(largest: float) -> int:
+    """Decimal places that a square keeps beside the largest one."""
+    return _DIGITS - math.ceil(math.log10(largest)) if largest > 0 else _DIGITS
+
+
 class CosineScorer:
     """Cosine distance (0..2) of rows that fit into memory, e.g. projected ones."""
 
@@ -90,6 +116,11 @@ class CosineScorer:
         points = np.asarray(rows, np.float64)
         lengths = np.linalg.norm(points, axis=1, keepdims=True)
         self._unit: Floats = points / np.where(lengths > 0, lengths, 1.0)
+
+    @property
+    def probe_bytes(self) -> int:
+        """See ``Scorer.probe_bytes``."""
+        return 8 * len(self._unit)
 
     def distances(self, probes: Ints) -> Floats:
         """See ``Scorer.distances``."""

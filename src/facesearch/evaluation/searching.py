@@ -10,6 +10,7 @@ import numpy as np
 from facesearch.evaluation.enrolment import Enrolled, Ints
 from facesearch.evaluation.scoring import CosineScorer, EuclideanScorer, Floats, Scorer
 from facesearch.gallery import Search
+from facesearch.gallery.expanded import Confirm, ExpandedFaces
 from facesearch.gallery.expansion import Expansion
 from facesearch.gallery.npz import NpzGallery
 from facesearch.gallery.projection import pca_of
@@ -52,8 +53,7 @@ def search_of(
 
 def _projected(store: Store, enrolled: Enrolled, components: int, k: int) -> SystemSearch:
     """Cosine distance of projections by a PCA of the photos searched."""
-    keys = face_keys(store)
-    whole = np.array_equal(enrolled.faces, np.sort(keys.ids))
+    whole = _holds_no_more(store, enrolled.faces)
     # Of all that the store holds it is kept beside it; of a part it is made for this once.
     fit = (
         pca_of(store, components)
@@ -70,6 +70,18 @@ def _projected(store: Store, enrolled: Enrolled, components: int, k: int) -> Sys
     )
 
 
+def _expansion_of(store: Store, faces: Ints, confirm: Confirm) -> tuple[Ints, Expansion]:
+    """Face ids, and the expansion of their rows in that order."""
+    whole = ExpandedFaces(store, "sklearn", confirm) if _holds_no_more(store, faces) else None
+    if whole is not None:
+        return whole.ids, whole.expansion
+    return faces, Expansion(store.embeddings(faces))
+
+
+def _holds_no_more(store: Store, faces: Ints) -> bool:
+    return np.array_equal(faces, np.sort(face_keys(store).ids))
+
+
 class ExpandedScorer:
     """Compares embeddings averaged with their neighbours among the photos searched.
 
@@ -77,19 +89,30 @@ class ExpandedScorer:
     and compared with, the gallery as it would be without that photo.
     """
 
-    def __init__(self, store: Store, enrolled: Enrolled) -> None:
-        """Expand the faces of the enrolled photos."""
+    def __init__(self, store: Store, enrolled: Enrolled, confirm: Confirm) -> None:
+        """Expand the faces of the enrolled photos, by the graph kept beside the store where they
+        are all it has.
+
+        Raises:
+            UsageError: there are more than a million, and ``confirm`` says no.
+        """
         self._plain = EuclideanScorer(store.rows)
-        self._faces = enrolled.faces
-        self._expansion = Expansion(store.embeddings(self._faces))
+        self._faces, self._expansion = _expansion_of(store, enrolled.faces, confirm)
+        place = np.full(len(store.faces), -1, np.int64)
+        place[self._faces] = np.arange(len(self._faces))
         self._rows = EuclideanScorer([self._expansion.rows])
         self._own = {
-            int(face): np.searchsorted(self._faces, np.arange(first, last))
+            int(face): place[first:last]
             for face, first, last in zip(
                 enrolled.central, enrolled.first, enrolled.last, strict=True
             )
             if face >= 0
         }
+
+    @property
+    def probe_bytes(self) -> int:
+        """See ``Scorer.probe_bytes``."""
+        return 2 * self._plain.probe_bytes
 
     def distances(self, probes: Ints) -> Floats:
         """See ``Scorer.distances``; probes are central faces of enrolled photos."""

@@ -34,18 +34,18 @@ def verify(
     1 where the call was right.
 
     Raises:
-        DatasetError: the data set lacks photos of the pairs, or there is one fold alone.
+        DatasetError: as ``require_pairs``.
     """
+    require_pairs(enrolled.keys, pairs)
     fold = np.array([pair.fold for pair in pairs])
-    if fold.max(initial=0) < 1:
-        raise DatasetError("the pairs have a single fold; the threshold of each comes from others")
     same = np.array([pair.same for pair in pairs])
     distances = _pair_distances(enrolled, scorer, pairs)
     thresholds = [
         metrics.best_threshold(distances[fold != number], same[fold != number])
         for number in range(fold.max() + 1)
     ]
-    right = ((distances <= np.array(thresholds)[fold]) == same).astype(np.float64)
+    called_same = np.isfinite(distances) & (distances <= np.array(thresholds)[fold])
+    right = (called_same == same).astype(np.float64)
     accuracies = np.array([right[fold == number].mean() for number in range(fold.max() + 1)])
     curve = metrics.roc(distances, same)
     result = Verification(
@@ -68,19 +68,38 @@ def verify(
     return result, right
 
 
-def _pair_distances(enrolled: Enrolled, scorer: Scorer, pairs: Sequence[Pair]) -> Floats:
-    place = {key.rsplit(".", 1)[0]: number for number, key in enumerate(enrolled.keys)}
-    wanted = [
-        (f"{photo.person}/{photo.person}_{photo.number:04d}") for pair in pairs
-        for photo in (pair.first, pair.second)
-    ]  # fmt: skip
-    lacking = [name for name in wanted if name not in place]
+def require_pairs(keys: Sequence[str], pairs: Sequence[Pair]) -> None:
+    """Makes sure that pairs can be compared on photos of these relative paths.
+
+    Raises:
+        DatasetError: photos of the pairs are lacking, or there is one fold alone.
+    """
+    if max((pair.fold for pair in pairs), default=0) < 1:
+        raise DatasetError(
+            "the pairs have a single fold, and the threshold of each comes from the others; give "
+            "the file of LFW's View 2 (its first line is 10 300)"
+        )
+    there = {key.rsplit(".", 1)[0] for key in keys}
+    lacking = [name for name in _named(pairs) if name not in there]
     if lacking:
         raise DatasetError(
             f"the folder lacks {len(set(lacking)):,} photos of the pairs, the first is "
-            f"{lacking[0]}; evaluate pairs on the whole data set, without --limit"
+            f"{lacking[0]}; compare pairs on the whole data set, without --limit"
         )
-    faces = enrolled.central[[place[name] for name in wanted]].reshape(-1, 2)
+
+
+def _named(pairs: Sequence[Pair]) -> list[str]:
+    """Both photos of each pair, without their suffix."""
+    return [
+        f"{photo.person}/{photo.person}_{photo.number:04d}"
+        for pair in pairs
+        for photo in (pair.first, pair.second)
+    ]
+
+
+def _pair_distances(enrolled: Enrolled, scorer: Scorer, pairs: Sequence[Pair]) -> Floats:
+    place = {key.rsplit(".", 1)[0]: number for number, key in enumerate(enrolled.keys)}
+    faces = enrolled.central[[place[name] for name in _named(pairs)]].reshape(-1, 2)
     distances = np.full(len(pairs), np.inf)
     there = (faces >= 0).all(axis=1)
     distances[there] = scorer.between(faces[there, 0], faces[there, 1])

@@ -26,6 +26,7 @@ MANY_FACES = 1_000_000
 """Comparing more faces with each other than this is asked about first."""
 
 _SAMPLE = 512, 8192
+_SAME_COSINE = 1 - 1e-6  # as near as float32 tells
 _log = logging.getLogger(__name__)
 
 Confirm = Callable[[str], bool]
@@ -37,6 +38,10 @@ class ExpandedFaces:
 
     Their neighbour graph is taken from beside the store, or made, or brought up to date, and then
     kept there unless another process holds the store.
+
+    Attributes:
+        ids: (n,) the faces' ids in the snapshot.
+        expansion: their rows, in the order of ``ids``.
     """
 
     def __init__(self, store: Store, backend: str, confirm: Confirm | None) -> None:
@@ -58,28 +63,34 @@ class ExpandedFaces:
                 _ask(store, due, confirm)
             graph = due.done(rows)
             _keep(store, graph)
-        self._ids = keys.ids
-        self._expansion = Expansion(rows, graph.lists)
-        self._backend = load_backend(backend, self._expansion.rows)
+        self.ids = keys.ids
+        self.expansion = Expansion(rows, graph.lists)
+        self._backend_name = backend
 
     def query(self, embeddings: Embeddings, own: frozenset[bytes]) -> ExpandedQuery:
         """Rows to look for, averaged in their turn.
 
         Args:
             embeddings: (n, dim) unit rows.
-            own: hashes of the contents that they come from, whose faces support nobody.
+            own: hashes of the contents that they come from, whose faces support nobody, as do
+                faces whose rows are the query's.
         """
-        left_out = self._numbers(own)
-        probes = [self._expansion.probe(row, left_out) for row in embeddings]
-        changed, rows = self._expansion.without(left_out)
+        left_out = np.union1d(self._numbers(own), self._same(embeddings))
+        probes = [self.expansion.probe(row, left_out) for row in embeddings]
+        changed, rows = self.expansion.without(left_out)
         return ExpandedQuery(
             np.stack(probes),
             self._backend,
-            self._expansion.rows,
-            self._ids,
+            self.expansion.rows,
+            self.ids,
             np.concatenate([changed, left_out]),
-            np.concatenate([rows, self._expansion.itself(left_out)]),
+            np.concatenate([rows, self.expansion.itself(left_out)]),
         )
+
+    def _same(self, embeddings: Embeddings) -> Ints:
+        """Numbers of the faces that are a query's own, whatever file it came from."""
+        near = self.expansion.plain @ embeddings.T > _SAME_COSINE
+        return np.flatnonzero(near.any(axis=1))
 
     def _numbers(self, own: frozenset[bytes]) -> Ints:
         """The numbers of the faces of some contents."""
@@ -92,10 +103,14 @@ class ExpandedFaces:
         return np.sort(numbers[numbers >= 0])
 
     @cached_property
+    def _backend(self) -> SearchBackend:
+        return load_backend(self._backend_name, self.expansion.rows)
+
+    @cached_property
     def _number_of(self) -> Ints:
         """(faces,) the number of each face id, -1 where its photo is gone."""
         numbers = np.full(len(self._store.faces), -1, np.int64)
-        numbers[self._ids] = np.arange(len(self._ids))
+        numbers[self.ids] = np.arange(len(self.ids))
         return numbers
 
 

@@ -21,6 +21,7 @@ class Expansion:
     be left out, exactly.
 
     Attributes:
+        plain: (n, dim) float32, the rows as they were.
         rows: (n, dim) float32, the expanded rows, unit length.
     """
 
@@ -28,7 +29,7 @@ class Expansion:
         """Expand (n, dim) unit rows; ``lists`` are their ``USED + SPARE`` nearest others, found
         here when not given.
         """
-        self._plain = rows
+        self.plain = rows
         self._lists = lists_of(rows, USED + SPARE) if lists is None else lists
         self.rows = np.empty((len(rows), rows.shape[1]), np.float32)
         for start in range(0, len(rows), _ROWS_AT_ONCE):
@@ -64,32 +65,32 @@ class Expansion:
         ids = np.setdiff1d(np.flatnonzero(lost), gone)
         held = NeighborLists(self._lists.index[ids], self._lists.cosine[ids])
         left = held.without(np.isin(held.index, gone))
-        rows = self._expanded(self._plain[ids], left)
+        rows = self._expanded(self.plain[ids], left)
         short = np.flatnonzero(held.full & (left.index[:, USED - 1] == NONE))
         if len(short):
-            asked = Queries(self._plain[ids[short]], ids[short])
+            asked = Queries(self.plain[ids[short]], ids[short])
             rows[short] = self._found_anew(asked, gone)
         return ids, rows
 
     def itself(self, left_out: ArrayLike) -> Embeddings:
         """(len(left_out), dim) rows of faces, none of which supports another."""
         gone = np.asarray(left_out, np.int64).reshape(-1)
-        return self._found_anew(Queries(self._plain[gone], gone), _numbers(gone))
+        return self._found_anew(Queries(self.plain[gone], gone), _numbers(gone))
 
     def _found_anew(self, asked: Queries, left_out: Ints) -> Embeddings:
         """Expand rows by neighbours that are looked for among all but ``left_out``."""
         # With places for those too, the others that belong there are in the lists for certain.
         lists = NeighborLists.empty(len(asked.rows), USED + len(left_out))
-        add_neighbors(lists, asked, self._plain)
+        add_neighbors(lists, asked, self.plain)
         return self._expanded(asked.rows, lists.without(np.isin(lists.index, left_out)))
 
     def _expanded(self, rows: Embeddings, lists: NeighborLists) -> Embeddings:
         """(n, dim) rows with the support of the first of their lists."""
         total = rows.astype(np.float64)
-        for place in range(USED if len(self._plain) else 0):
+        for place in range(USED if len(self.plain) else 0):
             # A place without a neighbour has cosine 0, so it takes any row, and nothing of it.
             weight = np.square(lists.cosine[:, place].astype(np.float64))
-            total += weight[:, None] * self._plain[lists.index[:, place]]
+            total += weight[:, None] * self.plain[lists.index[:, place]]
         total /= np.linalg.norm(total, axis=1, keepdims=True)
         return total.astype(np.float32)
 

@@ -29,14 +29,21 @@ class Sureness:
         """The distance up to which a share ``fmr`` of the faces of other people lie.
 
         Raises:
-            UsageError: the distances are not calibrated, or ``fmr`` is no share.
+            UsageError: the distances are not calibrated, or ``fmr`` is no share or too small to say
+                anything about.
         """
         if self._calibration is None:
             raise UsageError(
                 f"{self._store}: the distances of {self._recipe.name} are not calibrated, so --fmr "
                 "says nothing about them; use --max-distance"
             )
-        return self._calibration.distance_at(fmr)
+        distance = self._calibration.distance_at(fmr)
+        if not distance > 0:
+            least = min(self._calibration.false_match_rates)
+            raise UsageError(
+                f"--fmr {fmr:g}: nothing is known of distances so rare; the least is {least:.1e}"
+            )
+        return distance
 
     def told(self, neighbors: Sequence[Neighbor], compared: int) -> tuple[Neighbor, ...]:
         """The neighbours with probability, expected false matches and band; as they are where

@@ -33,27 +33,6 @@ def euclidean(query: NDArray[np.float32], rows: Embeddings) -> NDArray[np.float6
     return found
 
 
-def cosine(query: NDArray[np.float32], rows: Embeddings) -> NDArray[np.float64]:
-    """Cosine distances (1 - cosine) between one query and each row, of any length.
-
-    Args:
-        query: (dim,).
-        rows: (n, dim), n may be 0.
-
-    Returns:
-        (n,), from 0 to 2; 1 where a vector has no length.
-    """
-    point = query.astype(np.float64)
-    length = np.linalg.norm(point)
-    found = np.empty(len(rows), dtype=np.float64)
-    for block in blocks(len(rows), len(query), _BLOCK_BYTES):
-        part = rows[block].astype(np.float64)
-        scale = np.linalg.norm(part, axis=1) * length
-        along = (part * point).sum(axis=1)
-        found[block] = 1.0 - np.divide(along, scale, out=np.zeros(len(part)), where=scale > 0)
-    return np.clip(found, 0.0, 2.0)
-
-
 def similarity(distance: NDArray[np.float64]) -> NDArray[np.float64]:
     """Cosine of the unit vectors that lie ``distance`` apart, -1..1, same shape."""
     return 1.0 - np.square(distance) / 2.0
