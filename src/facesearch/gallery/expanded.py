@@ -26,7 +26,6 @@ MANY_FACES = 1_000_000
 """Comparing more faces with each other than this is asked about first."""
 
 _SAMPLE = 512, 8192
-_SAME_COSINE = 1 - 1e-6  # as near as float32 tells
 _log = logging.getLogger(__name__)
 
 Confirm = Callable[[str], bool]
@@ -72,10 +71,9 @@ class ExpandedFaces:
 
         Args:
             embeddings: (n, dim) unit rows.
-            own: hashes of the contents that they come from, whose faces support nobody, as do
-                faces whose rows are the query's.
+            own: hashes of the contents that they come from, whose faces support nobody.
         """
-        left_out = np.union1d(self._numbers(own), self._same(embeddings))
+        left_out = self._numbers(own)
         probes = [self.expansion.probe(row, left_out) for row in embeddings]
         changed, rows = self.expansion.without(left_out)
         return ExpandedQuery(
@@ -86,11 +84,6 @@ class ExpandedFaces:
             np.concatenate([changed, left_out]),
             np.concatenate([rows, self.expansion.itself(left_out)]),
         )
-
-    def _same(self, embeddings: Embeddings) -> Ints:
-        """Numbers of the faces that are a query's own, whatever file it came from."""
-        near = self.expansion.plain @ embeddings.T > _SAME_COSINE
-        return np.flatnonzero(near.any(axis=1))
 
     def _numbers(self, own: frozenset[bytes]) -> Ints:
         """The numbers of the faces of some contents."""
