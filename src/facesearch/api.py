@@ -109,9 +109,9 @@ class OpenGallery:
             k: how many photos; None for all.
             options: further fields of ``QueryOptions``; without ``face`` or ``box`` the most
                 prominent face is taken. ``box`` may be (x, y, width, height), ``under`` one folder,
-                ``fmr`` (a false match rate, as 1e-4) stands in place of ``max_distance``. ``expand``
-                knows the query's own photo by its file: pixels and embeddings of a photo that is in
-                the store are supported by it.
+                ``fmr`` (a false match rate, as 1e-4) stands in place of ``max_distance``.
+                ``expand`` knows the query's own photo by its file: pixels and embeddings of a photo
+                that is in the store are supported by it.
 
         Returns:
             The query's faces and its neighbours, nearest first.

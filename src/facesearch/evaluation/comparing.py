@@ -22,11 +22,12 @@ def compare(records: Sequence[SystemRecord], seed: int) -> Iterator[Comparison]:
 
 def _against(reference: SystemRecord, record: SystemRecord, seed: int) -> Iterator[Comparison]:
     names = record.result.name, reference.result.name
+    expanded = f"{names[0]} --expand", f"{names[1]} --expand"
     for first in reference.probes:
         for second in record.probes:
             if (first.protocol, first.expanded) == (second.protocol, second.expanded):
-                protocol = first.protocol + (", expanded" if first.expanded else "")
-                yield from _probes(first, second, (*names, protocol), seed)
+                both = expanded if first.expanded else names
+                yield from _probes(first, second, (*both, first.protocol), seed)
     first_pairs, second_pairs = reference.right_pairs, record.right_pairs
     if first_pairs and len(first_pairs) == len(second_pairs):
         difference = metrics.paired_by_people(
