@@ -8,6 +8,7 @@ import pytest
 from facesearch.errors import ModelError, WeightsError
 from facesearch.runtimes import Network, NetworkSpec, load_network
 from facesearch.runtimes import tensorflow as runtime
+from facesearch.runtimes import tensorflow_start as start
 
 
 @pytest.fixture(scope="module")
@@ -114,14 +115,14 @@ def test_weights_of_wrong_shape_are_named(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_only_known_noise_is_held_back(capfd: pytest.CaptureFixture[str]) -> None:
-    with runtime._without_start_noise():
+    with start._without_start_noise():
         os.write(2, b"I0000 oneDNN custom operations are on.\nsomething to know\n")
 
     assert capfd.readouterr().err == "something to know\n"
 
 
 def test_noise_is_passed_on_when_the_import_fails(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ImportError), runtime._without_start_noise():
+    with pytest.raises(ImportError), start._without_start_noise():
         os.write(2, b"libfoo.so: cannot open\n")
         raise ImportError
 

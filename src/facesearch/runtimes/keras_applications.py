@@ -16,7 +16,7 @@ from facesearch.runtimes.keras_h5 import read_weights
 
 if TYPE_CHECKING:
     from facesearch.runtimes import NetworkSpec
-    from facesearch.runtimes.tensorflow import Graph, Shape
+    from facesearch.runtimes.tensorflow_start import Graph, Shape
 
 Scale = Callable[[Any, Any], Any]
 """(tensorflow, pixels 0..255 RGB) -> what the network was trained on."""
@@ -85,7 +85,7 @@ def download(name: str) -> Path:
         ModelError: TensorFlow or Keras cannot be loaded.
         WeightsError: they cannot be had; says how to bring them by hand.
     """
-    from facesearch.runtimes.tensorflow import import_tensorflow
+    from facesearch.runtimes.tensorflow_start import import_tensorflow
     from facesearch.weights import find
 
     import_tensorflow(1)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from facesearch.errors import FacesearchError, ModelError, WeightsError
 from facesearch.runtimes.keras_h5 import write_weights
 from facesearch.runtimes.small_cnn_layers import DIM, SIDE, convolutions
-from facesearch.runtimes.tensorflow import import_tensorflow
+from facesearch.runtimes.tensorflow_start import import_tensorflow
 from facesearch.weights.cache import disk_errors
 
 CONVOLUTION_WEIGHTS = 93_248

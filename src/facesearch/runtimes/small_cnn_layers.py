@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from facesearch.runtimes import NetworkSpec
-    from facesearch.runtimes.tensorflow import Graph, Shape
+    from facesearch.runtimes.tensorflow_start import Graph, Shape
 
 SIDE = 250
 """Side of a photo, in pixels."""

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,23 +11,13 @@ from numpy.typing import NDArray
 from facesearch.errors import DeviceError, ModelError, UsageError, WeightsError
 from facesearch.runtimes import keras_applications, small_cnn_layers
 from facesearch.runtimes.facenet_h5 import facenet_layers
+from facesearch.runtimes.tensorflow_start import Graph, Shape, import_tensorflow, reason_of
 
 if TYPE_CHECKING:
     from facesearch.runtimes import NetworkSpec, RuntimeOptions
 
-log = logging.getLogger(__name__)
-
-Graph = Callable[[Any], dict[str, Any]]
-"""A tensor in, named tensors out."""
-Shape = list[int | None]
 SMALLEST_SIDE = 12
 """The smallest photo, in pixels, on which P-Net has one answer."""
-
-_NOISE = ("absl::InitializeLog", "oneDNN custom operations", "cudart_stub", "cuda drivers",
-          "cuInit", "CPU instructions", "cuda_", "rebuild TensorFlow")  # fmt: skip
-"""Marks of the lines that TensorFlow writes at every start, whatever log level it is given."""
-
-_TRACE = ("Graph execution error", "Detected at node", "File ", "[[", "<stack traces", "(most ")
 
 
 class TensorFlowNetwork:
@@ -59,7 +44,7 @@ class TensorFlowNetwork:
         except Exception as error:  # whatever TensorFlow raises is the model's failure
             raise ModelError(
                 f"the network {self._name} failed on a batch of shape {np.shape(batch)}: "
-                f"{_reason(error)}"
+                f"{reason_of(error)}"
             ) from error
 
     def _check(self, shape: tuple[int, ...]) -> None:
@@ -92,7 +77,7 @@ def load(spec: NetworkSpec) -> TensorFlowNetwork:
     except (WeightsError, UsageError):
         raise
     except Exception as error:
-        raise ModelError(f"the network {spec.name} cannot be built: {_reason(error)}") from error
+        raise ModelError(f"the network {spec.name} cannot be built: {reason_of(error)}") from error
 
 
 def device_of(options: RuntimeOptions) -> str:
@@ -106,13 +91,6 @@ def device_of(options: RuntimeOptions) -> str:
     return str(details.get("device_name", "GPU"))
 
 
-def _reason(error: Exception) -> str:
-    """TensorFlow's message on one line, without the trace that it puts around it."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    telling = [line for line in lines if line and not line.startswith(_TRACE)]
-    return f"{type(error).__name__} {' '.join(telling)[:300]}".strip()
-
-
 def _device(tf: Any, wanted: str) -> str:
     if wanted == "cpu":
         return "/CPU:0"
@@ -124,66 +102,6 @@ def _device(tf: Any, wanted: str) -> str:
             "support (on Linux: pip install 'tensorflow[and-cuda]')"
         )
     return "/CPU:0"
-
-
-def import_tensorflow(threads: int) -> Any:
-    """TensorFlow, quiet and with limited threads, as far as the process still allows."""
-    if "tensorflow" in sys.modules:
-        import tensorflow as tf
-    else:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        try:
-            with _without_start_noise():
-                import tensorflow as tf
-
-                tf.config.list_physical_devices("GPU")
-        except Exception as error:
-            raise ModelError(
-                f"TensorFlow cannot be loaded ({_reason(error)}); "
-                "install it again with: pip install --force-reinstall tensorflow"
-            ) from error
-    _limit(tf, threads)
-    return tf
-
-
-def _limit(tf: Any, threads: int) -> None:
-    settings = tf.config.threading
-    if settings.get_intra_op_parallelism_threads() == threads:
-        return
-    try:
-        settings.set_intra_op_parallelism_threads(threads)
-        settings.set_inter_op_parallelism_threads(1)
-        for gpu in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(gpu, True)
-    except RuntimeError:
-        # A host process that has used TensorFlow before us keeps its own limits.
-        log.debug("TensorFlow is already initialised; its thread limits stay as they are")
-
-
-@contextmanager
-def _without_start_noise() -> Iterator[None]:
-    """Hold back what C++ writes to standard error, then pass on all but the known noise.
-
-    TensorFlow logs a few lines before it reads its log level, so no setting silences them.
-    """
-    try:
-        saved = os.dup(2)
-    except OSError:  # standard error is closed: nothing to hold back
-        yield
-        return
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(saved, 2)
-            os.close(saved)
-            held.seek(0)
-            for line in held.read().decode(errors="replace").splitlines():
-                if not any(mark in line for mark in _NOISE):
-                    sys.stderr.write(line + "\n")
 
 
 def _mtcnn_arrays(name: str, count: int) -> Iterator[NDArray[np.float32]]:

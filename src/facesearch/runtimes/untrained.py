@@ -28,7 +28,7 @@ def write_untrained(name: str, seed: int, path: Path) -> None:
 
 def untrained_model(name: str, seed: int) -> Any:
     """The Keras model that ``write_untrained`` writes."""
-    from facesearch.runtimes.tensorflow import import_tensorflow
+    from facesearch.runtimes.tensorflow_start import import_tensorflow
 
     tf = import_tensorflow(1)
     import keras
