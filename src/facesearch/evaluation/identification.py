@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from facesearch.errors import DatasetError
 from facesearch.evaluation import metrics
 from facesearch.evaluation.enrolment import Enrolled, Ints
-from facesearch.evaluation.scoring import Floats, Scorer, spans
+from facesearch.evaluation.scoring import Floats, Scorer, probe_spans
 from facesearch.results import (
     Answer,
     Histogram,
@@ -159,7 +159,7 @@ def _searches(
 ) -> Iterator[tuple[int, _Found]]:
     """Each probe with its distances."""
     nowhere = _Found(np.full(len(enrolled), np.inf), np.full(len(enrolled.boxes), np.inf))
-    for start, stop in spans(len(probes), scorer.probe_bytes):
+    for start, stop in probe_spans(len(probes), scorer):
         block = probes[start:stop]
         faces = enrolled.central[block]
         to_faces = scorer.distances(faces[faces >= 0])

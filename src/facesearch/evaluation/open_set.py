@@ -12,7 +12,7 @@ from facesearch.errors import DatasetError
 from facesearch.evaluation import metrics
 from facesearch.evaluation.enrolment import Enrolled, Ints
 from facesearch.evaluation.identification import Enrolment, photo_distances
-from facesearch.evaluation.scoring import Floats, Scorer, spans
+from facesearch.evaluation.scoring import Floats, Scorer, probe_spans
 from facesearch.results import Measure, OpenSet
 
 FALSE_POSITIVES = (1e-1, 1e-2, 1e-3)
@@ -102,7 +102,7 @@ def _nearest(
 ) -> Floats:
     """(probes,) distance of the nearest enrolled photo; with ``own`` of the person's nearest."""
     nearest = np.full(len(probes), np.inf)
-    for start, stop in spans(len(probes), scorer.probe_bytes):
+    for start, stop in probe_spans(len(probes), scorer):
         block = probes[start:stop]
         there = enrolled.central[block] >= 0
         faces = enrolled.central[block[there]]

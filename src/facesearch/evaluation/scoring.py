@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _BLOCK_BYTES = 64_000_000
+_PROBES_BYTES = 128_000_000
+"""Very wide rows are read anew for each block of probes, so those may take more."""
 _DIGITS = 13
 """Dot products tell equal rows apart by noise. Squares rounded to so many digits of the longest
 row's tie as they should, and those of rows that differ do not.
@@ -71,14 +74,12 @@ class EuclideanScorer:
         """(points, faces): from each point, (n, dim), to every face."""
         found = np.empty((len(points), self.faces))
         lengths = _squared_lengths(points)
-        longest = float(lengths.max(initial=0.0))
         for start, block in self._blocks():
-            of_block = _squared_lengths(block)
-            longest = max(longest, float(of_block.max(initial=0.0)))
-            part = found[:, start : start + len(block)]
-            np.matmul(points, block.T, out=part)
-            part *= -2
-            part += lengths[:, None] + of_block
+            np.matmul(points, block.T, out=found[:, start : start + len(block)])
+        found *= -2
+        found += lengths[:, None]
+        found += self._lengths
+        longest = max(float(each.max(initial=0.0)) for each in (lengths, self._lengths))
         np.round(found, _digits(longest), out=found)
         return np.sqrt(np.maximum(found, 0.0, out=found), out=found)
 
@@ -89,6 +90,12 @@ class EuclideanScorer:
             difference = self.rows(first[start:stop]) - self.rows(second[start:stop])
             found[start:stop] = np.sqrt(np.square(difference).sum(axis=1))
         return found
+
+    @cached_property
+    def _lengths(self) -> Floats:
+        """(faces,) squared lengths of all rows."""
+        parts = [_squared_lengths(block) for _, block in self._blocks()]
+        return np.concatenate([*parts, np.zeros(0)])
 
     def _row_bytes(self) -> int:
         return 8 * (self._parts[0].shape[1] if self._parts else 1)
@@ -133,8 +140,15 @@ class CosineScorer:
         return 1.0 - np.asarray((self._unit[first] * self._unit[second]).sum(axis=1))
 
 
-def spans(count: int, item_bytes: int) -> Iterator[tuple[int, int]]:
-    """Ranges (start, stop) over ``count`` items, each of some 64 MB at most."""
-    size = max(1, _BLOCK_BYTES // max(1, item_bytes))
+def probe_spans(count: int, scorer: Scorer) -> Iterator[tuple[int, int]]:
+    """Ranges (start, stop) over ``count`` probes, each as many as are compared at once."""
+    yield from spans(count, scorer.probe_bytes, _PROBES_BYTES)
+
+
+def spans(
+    count: int, item_bytes: int, block_bytes: int = _BLOCK_BYTES
+) -> Iterator[tuple[int, int]]:
+    """Ranges (start, stop) over ``count`` items, each of some ``block_bytes`` at most."""
+    size = max(1, block_bytes // max(1, item_bytes))
     for start in range(0, count, size):
         yield start, min(count, start + size)
