@@ -77,7 +77,8 @@ def forecast(system: System, photos: int, work: Work, jobs: int) -> Forecast:
 class PeakMemory:
     """The most memory that this process and its children had together while it was entered.
 
-    Pages that processes share count once where the system tells (Linux).
+    Pages of mapped files are not in it: the system takes them back when it needs them. Pages that
+    processes share count once where the system tells (Linux).
     """
 
     def __init__(self) -> None:
@@ -106,10 +107,17 @@ def _memory_now() -> int:
     own = psutil.Process()
     total = 0
     for process in (own, *own.children(recursive=True)):
-        with contextlib.suppress(psutil.Error):  # a worker that just ended has none
-            facts = process.memory_full_info()
-            total += getattr(facts, "pss", facts.uss)
+        with contextlib.suppress(psutil.Error, OSError):  # a worker that just ended has none
+            total += _memory_of(process)
     return total
+
+
+def _memory_of(process: psutil.Process) -> int:
+    rollup = Path(f"/proc/{process.pid}/smaps_rollup")
+    if not rollup.exists():
+        return int(process.memory_full_info().uss)
+    sizes = dict(line.split()[:2] for line in rollup.read_text().splitlines()[1:])
+    return 1024 * sum(int(sizes.get(kind, 0)) for kind in ("Pss_Anon:", "Pss_Shmem:"))
 
 
 def keep_cost(store: Path, cost: BuildCost) -> None:
