@@ -7,7 +7,6 @@ import pytest
 
 from facesearch.cli import main
 from facesearch.evaluation import running
-from photo_library import PoolInHere
 from small_store import MIDDLE, RED, ColorEmbedder, draw, enroll, recipe
 
 
@@ -23,7 +22,6 @@ def run(color_people, monkeypatch, capsys):
             return [self.result(Path(task.path)) for task in batch]
 
     monkeypatch.setattr(processing, "Pipeline", ColorPipeline)
-    monkeypatch.setattr("facesearch.indexing.WorkerPool", PoolInHere)
     monkeypatch.chdir(color_people.home)
 
     def run(*arguments):
