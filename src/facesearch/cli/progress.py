@@ -40,7 +40,10 @@ class ProgressBar:
             self._bar.write(text, file=sys.stderr)
 
     def show(self, state: RunState) -> None:
-        """Moves the bar to ``state``."""
+        """Moves the bar to ``state``; a run that begins anew has a bar of its own."""
+        if self._bar is not None and state.done < self._bar.n:
+            self._bar.close()
+            self._bar = None
         if self._bar is None:
             import tqdm
 
