@@ -360,6 +360,7 @@ class _Work:
             self._dataset,
             dataclasses.replace(self._options, fresh=False, offline=False),
             self._pairs,
+            costs.kept_cost(store.path),
             version("facesearch"),
         )
         return hashlib.sha256(repr(facts).encode()).hexdigest()
