@@ -139,7 +139,7 @@ SYSTEMS = {
             _OWN,
             _facenet_best(),
             SearchSetting(),
-            11.0,
+            11.7,
         ),
         System(
             "mtcnn-facenet",
@@ -155,7 +155,7 @@ SYSTEMS = {
             _FIRST,
             _whole_photo("vgg16", "cubic"),
             SearchSetting("brute"),
-            6.0,
+            3.0,
         ),
         System(
             "vgg16-neighbors",
@@ -163,7 +163,7 @@ SYSTEMS = {
             _FIRST,
             _whole_photo("vgg16", "cubic"),
             SearchSetting(),
-            6.0,
+            3.0,
         ),
         System(
             "vgg16-pca",
@@ -171,7 +171,7 @@ SYSTEMS = {
             _FIRST,
             _whole_photo("vgg16", "cubic"),
             SearchSetting("pca", components=PCA_COMPONENTS),
-            6.0,
+            3.0,
         ),
         System(
             "small-cnn",
