@@ -180,9 +180,8 @@ class _Work:
         except WeightsError as error:
             model = system.recipe.extractor.model
             remedy = weights.remedy(model)
-            row = dataclasses.replace(
-                row, state="weights missing", message=str(error), remedy=remedy
-            )
+            message = str(error).partition("; run:")[0]
+            row = dataclasses.replace(row, state="weights missing", message=message, remedy=remedy)
         except (InterruptedRunError, KeyboardInterrupt):
             raise
         except FacesearchError as error:
@@ -214,6 +213,7 @@ class _Work:
         with costs.PeakMemory().watched() as memory:
             search = search_of(system, store, enrolled, self._options.components)
             measured = self._protocols(store, enrolled, search.scorer)
+            timed = self._timed(store, enrolled, search)
         recipe = store.recipe
         untrained = _untrained(recipe.extractor.model)
         row = dataclasses.replace(
@@ -228,7 +228,7 @@ class _Work:
             weights={recipe.extractor.model: recipe.extractor.weights}
             | dict(zip(("P-Net", "R-Net", "O-Net"), recipe.detector.weights, strict=False))
             | search.made_of,
-            cost=self._cost(store, enrolled, search, memory.bytes),
+            cost=_cost(store, timed, memory.bytes),
             identification=measured.identification,
             verification=measured.verification,
             open_set=measured.open_set,
@@ -279,20 +279,12 @@ class _Work:
             () if right is None else tuple(right.tolist()),
         )
 
-    def _cost(self, store: Store, enrolled: Enrolled, search: SystemSearch, peak: int) -> Cost:
-        built = costs.kept_cost(store.path)
+    def _timed(
+        self, store: Store, enrolled: Enrolled, search: SystemSearch
+    ) -> costs.QueryTime | None:
         step = max(1, len(enrolled) // costs.TIMED_QUERIES)
         photos = [self._dataset.folder / key for key in enrolled.keys[::step]]
-        timed = costs.time_queries(store, search.find, photos[: costs.TIMED_QUERIES])
-        return Cost(
-            photos_per_second=built.photos_per_second if built else None,
-            seconds_per_query=timed.whole if timed else None,
-            search_seconds=timed.search if timed else None,
-            store_bytes=store.size,
-            peak_memory_bytes=max(peak, built.peak_memory_bytes) if built else peak,
-            dim=store.dim,
-            rows=len(store.faces),
-        )
+        return costs.time_queries(store, search.find, photos[: costs.TIMED_QUERIES])
 
     def _indexed(self, system: System) -> Path:
         """The system's store, with all photos of the data set in it."""
@@ -364,6 +356,19 @@ class _Work:
             version("facesearch"),
         )
         return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def _cost(store: Store, timed: costs.QueryTime | None, peak: int) -> Cost:
+    built = costs.kept_cost(store.path)
+    return Cost(
+        photos_per_second=built.photos_per_second if built else None,
+        seconds_per_query=timed.whole if timed else None,
+        search_seconds=timed.search if timed else None,
+        store_bytes=store.size,
+        peak_memory_bytes=max(peak, built.peak_memory_bytes) if built else peak,
+        dim=store.dim,
+        rows=len(store.faces),
+    )
 
 
 def _people(dataset: Dataset, options: EvalOptions) -> Sequence[People]:
