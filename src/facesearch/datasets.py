@@ -144,7 +144,7 @@ def read_pairs(path: Path) -> list[Pair]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"cannot read {path}: {error}; give an LFW pairs file") from error
+        raise DatasetError(f"cannot read {path}: {_why(error)}; give an LFW pairs file") from error
     folds, count = _pairs_header(path, lines)
     rows = lines[1:]
     while rows and not rows[-1].strip():
@@ -253,6 +253,10 @@ def unpack_samples(archive: Path, folder: Path) -> Path:
     return folder
 
 
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    return str(error.strerror) if isinstance(error, OSError) else "not text in UTF-8"
+
+
 def _photos(folder: Path) -> list[Path]:
     return sorted(
         entry
@@ -279,7 +283,9 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
                     f"{path}, line {reader.line_num}: no CSV ({error}); quote what holds a comma"
                 ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"cannot read {path}: {error}; give a CSV file in UTF-8") from error
+        raise DatasetError(
+            f"cannot read {path}: {_why(error)}; give a CSV file in UTF-8"
+        ) from error
 
 
 def _label_key(text: str, folder: Path | None) -> str:

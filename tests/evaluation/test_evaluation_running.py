@@ -167,6 +167,8 @@ def test_folders_that_cannot_be_evaluated_are_refused_before_anything_is_read(co
     with pytest.raises(DatasetError, match="no such folder"):
         read_dataset(color_people.home / "nowhere")
     with pytest.raises(DatasetError, match="no photo in it shows a known person"):
+        read_dataset(color_people.folder / "ann")
+    with pytest.raises(DatasetError, match="none of the 1 labels names a photo in it, the first"):
         read_dataset(color_people.folder / "ann", {"nobody": Label("nobody")})
     with pytest.raises(UsageError, match="no system is named"):
         color_people.evaluate("no-such-system")

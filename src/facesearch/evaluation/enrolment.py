@@ -76,6 +76,11 @@ def read_dataset(
     found = [_label(key, labels) for key in keys]
     groups = {label.name: label.group for label in found if label.group}
     names = tuple(label.name for label in found)
+    if labels and not any(names):
+        raise DatasetError(
+            f"{folder}: none of the {len(labels):,} labels names a photo in it, the first is "
+            f"{next(iter(labels))!r}; a label's path counts from the folder"
+        )
     if not any(names):
         raise DatasetError(
             f"{folder}: no photo in it shows a known person; put each person's photos into a "
