@@ -77,9 +77,14 @@ class LfwPhoto:
     person: str
     number: int
 
+    @property
+    def key(self) -> str:
+        """Its path under LFW's folder, without the suffix."""
+        return f"{self.person}/{self.person}_{self.number:04d}"
+
     def path(self, folder: Path) -> Path:
         """Its file under LFW's folder."""
-        return folder / self.person / f"{self.person}_{self.number:04d}.jpg"
+        return folder / f"{self.key}.jpg"
 
 
 @dataclass(frozen=True, slots=True)

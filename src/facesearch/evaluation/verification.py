@@ -90,11 +90,7 @@ def require_pairs(keys: Sequence[str], pairs: Sequence[Pair]) -> None:
 
 def _named(pairs: Sequence[Pair]) -> list[str]:
     """Both photos of each pair, without their suffix."""
-    return [
-        f"{photo.person}/{photo.person}_{photo.number:04d}"
-        for pair in pairs
-        for photo in (pair.first, pair.second)
-    ]
+    return [photo.key for pair in pairs for photo in (pair.first, pair.second)]
 
 
 def _pair_distances(enrolled: Enrolled, scorer: Scorer, pairs: Sequence[Pair]) -> Floats:

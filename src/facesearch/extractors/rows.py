@@ -13,6 +13,38 @@ from facesearch.records import Embeddings, Pixels
 from facesearch.runtimes import Network, NetworkSpec, RuntimeOptions, load_network
 
 
+class NetworkExtractor:
+    """Embeds crops by a network, chunk by chunk; ``largest_chunk`` of them in one call at most."""
+
+    largest_chunk: int
+
+    def __init__(self, options: ExtractorOptions, network: Network) -> None:
+        self._options = options
+        self._network = network
+
+    @property
+    def input_size(self) -> int:
+        """See ``facesearch.extractors.Extractor``."""
+        return self._options.input_size
+
+    @property
+    def dim(self) -> int:
+        """See ``facesearch.extractors.Extractor``."""
+        return self._options.dim
+
+    def embed(self, batch: Pixels) -> Embeddings:
+        """See ``facesearch.extractors.Extractor``."""
+        check_crops(batch, self.input_size)
+        rows = np.empty((len(batch), self.dim), np.float32)
+        for chunk in chunks(len(batch), self.largest_chunk):
+            rows[chunk] = self._rows(batch[chunk].astype(np.float32))
+        return rows
+
+    def _rows(self, pixels: NDArray[np.float32]) -> Embeddings:
+        """(n, dim) rows of one chunk, (n, size, size, 3)."""
+        raise NotImplementedError
+
+
 def open_network(options: ExtractorOptions, runtime: RuntimeOptions) -> Network:
     """The network that ``options`` names. Raises as ``runtimes.load_network``."""
     return load_network(

@@ -7,12 +7,13 @@ Sources: Simonyan and Zisserman 2015 (VGG16), Szegedy et al. 2017 (InceptionResN
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facesearch.errors import ModelError
-from facesearch.extractors.rows import check_crops, chunks, open_network, run, unit
+from facesearch.extractors.rows import NetworkExtractor, open_network, run, unit
 from facesearch.recipes import ExtractorOptions
-from facesearch.records import Embeddings, Pixels
-from facesearch.runtimes import Network, RuntimeOptions
+from facesearch.records import Embeddings
+from facesearch.runtimes import RuntimeOptions
 
 MAX_CHUNK = 4
 """Photos in one call at most: more are no faster on a processor, and take memory."""
@@ -23,35 +24,17 @@ def load_whole_photo(options: ExtractorOptions, runtime: RuntimeOptions) -> Whol
     return WholePhotoExtractor(options, open_network(options, runtime))
 
 
-class WholePhotoExtractor:
-    """Embeds whole photos, stretched to the network's input."""
+class WholePhotoExtractor(NetworkExtractor):
+    """Embeds whole photos, stretched to the network's input; rows are as long as the network made
+    them, unless the options say ``unit``.
+    """
 
     subject = "photo"
+    largest_chunk = MAX_CHUNK
 
-    def __init__(self, options: ExtractorOptions, network: Network) -> None:
-        self._options = options
-        self._network = network
-
-    @property
-    def input_size(self) -> int:
-        """See ``facesearch.extractors.Extractor``."""
-        return self._options.input_size
-
-    @property
-    def dim(self) -> int:
-        """See ``facesearch.extractors.Extractor``."""
-        return self._options.dim
-
-    def embed(self, batch: Pixels) -> Embeddings:
-        """See ``facesearch.extractors.Extractor``; rows as long as the network made them, unless
-        the options say ``unit``.
-        """
-        check_crops(batch, self.input_size)
-        rows = np.empty((len(batch), self.dim), np.float32)
-        for chunk in chunks(len(batch), MAX_CHUNK):
-            raw = run(self._network, batch[chunk].astype(np.float32), self._options)
-            rows[chunk] = unit(raw) if self._options.unit else _finite(raw)
-        return rows
+    def _rows(self, pixels: NDArray[np.float32]) -> Embeddings:
+        rows = run(self._network, pixels, self._options)
+        return unit(rows) if self._options.unit else _finite(rows)
 
 
 def _finite(rows: Embeddings) -> Embeddings:
