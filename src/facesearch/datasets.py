@@ -13,7 +13,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Literal
 
 from facesearch.errors import DatasetError, UsageError
@@ -109,7 +109,7 @@ class Pair:
         return self.first.person == self.second.person
 
 
-def identity_of(path: Path) -> str:
+def identity_of(path: PurePath) -> str:
     """The identity of a photo in LFW's layout: the name of its folder."""
     return path.parent.name
 

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facesearch.datasets import Label, identity
+from facesearch.datasets import Label, identity, identity_of
 from facesearch.errors import DatasetError, StoreError
 from facesearch.querying import most_prominent
 from facesearch.records import Box, QueryFace
@@ -99,7 +99,7 @@ def _limited(keys: list[str], limit: Limit) -> list[str]:
 
 def _label(key: str, labels: Mapping[str, Label] | None) -> Label:
     if labels is None:
-        return Label(PurePosixPath(key).parent.name)
+        return Label(identity_of(PurePosixPath(key)))
     return identity(key, labels) or Label("")
 
 

@@ -15,7 +15,6 @@ from facesearch.evaluation.enrolment import Enrolled, Ints
 from facesearch.evaluation.scoring import Floats, Scorer, probe_spans
 from facesearch.results import (
     Answer,
-    Histogram,
     Identification,
     Measure,
     PersonScores,
@@ -27,7 +26,6 @@ RECALL_AT = (19, 20, 25)
 SAME_IN_FIRST = (20, 25)
 """The numbers of neighbours that the course reports show."""
 CMC_RANKS = 50
-_BINS = 60
 _HARDEST = 24
 _SHOWN_WRONG = 8
 _SHEET = 25
@@ -279,7 +277,7 @@ class _Tally:
             same_in_first={k: measure(values) for k, values in self._with_own.items()},
             others_in_first={k: measure(values) for k, values in self._others.items()},
             cmc=metrics.cumulative_match(self._first_mates, CMC_RANKS),
-            distances=histogram(self._near, self._far),
+            distances=metrics.histogram(self._near, self._far),
             per_person=tuple(self._person_scores(probes)),
             groups=self._group_scores(probes),
             hardest=tuple(self._hard[place] for place in sorted(self._hard)),
@@ -323,22 +321,6 @@ class _Tally:
             }
             for group in np.unique(names[names != ""])
         }
-
-
-def histogram(near: Sequence[Floats], far: Sequence[Floats]) -> Histogram:
-    """Counts of the distances between photos of one person, and of different people."""
-    mates = np.concatenate([*near, np.empty(0)])
-    others = np.concatenate([*far, np.empty(0)])
-    whole = np.concatenate([mates, others])
-    whole = whole[np.isfinite(whole)]
-    if not len(whole):
-        return Histogram()
-    edges = np.linspace(0.0, max(float(whole.max()), 1e-6), _BINS + 1)
-    return Histogram(
-        tuple(round(float(edge), 6) for edge in edges),
-        tuple(np.histogram(mates, edges)[0].tolist()),
-        tuple(np.histogram(others, edges)[0].tolist()),
-    )
 
 
 def _counted(names: Sequence[str]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from facesearch.results import Curve, Measure
+from facesearch.results import Curve, Histogram, Measure
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -20,6 +20,7 @@ Ints = NDArray[np.int64]
 RESAMPLES = 1000
 _INTERVAL = (2.5, 97.5)
 _CURVE_POINTS = 400
+_BINS = 60
 
 
 def average_precision(hits: Bools, mates: int) -> float:
@@ -69,7 +70,7 @@ def by_people(values: Floats, person: Ints, seed: int) -> Measure:
         seed: of the bootstrap.
     """
     sums, counts = _per_person(values, person)
-    low, high = _interval(_resampled_means(sums, counts, seed))
+    low, high = interval_of(_resampled_means(sums, counts, seed))
     return Measure(float(values.mean()), low, high)
 
 
@@ -170,9 +171,20 @@ def thinned(curve: Curve) -> Curve:
     )
 
 
-def interval_of(values: Floats) -> tuple[float | None, float | None]:
-    """The middle 95 % of a bootstrap's values; nothing of a single one."""
-    return _interval(values)
+def histogram(near: Sequence[Floats], far: Sequence[Floats]) -> Histogram:
+    """Counts of the distances between photos of one person, and of different people."""
+    mates = np.concatenate([*near, np.empty(0)])
+    others = np.concatenate([*far, np.empty(0)])
+    whole = np.concatenate([mates, others])
+    whole = whole[np.isfinite(whole)]
+    if not len(whole):
+        return Histogram()
+    edges = np.linspace(0.0, max(float(whole.max()), 1e-6), _BINS + 1)
+    return Histogram(
+        tuple(round(float(edge), 6) for edge in edges),
+        tuple(np.histogram(mates, edges)[0].tolist()),
+        tuple(np.histogram(others, edges)[0].tolist()),
+    )
 
 
 def _scores(distances: Floats) -> Floats:
@@ -197,7 +209,8 @@ def _resampled_means(sums: Floats, counts: Floats, seed: int) -> Floats:
     return means
 
 
-def _interval(values: Floats) -> tuple[float | None, float | None]:
+def interval_of(values: Floats) -> tuple[float | None, float | None]:
+    """The middle 95 % of a bootstrap's values; nothing of a single one."""
     if len(values) < 2:
         return None, None
     low, high = np.percentile(values, _INTERVAL)

@@ -6,7 +6,7 @@ Unconstrained Environments".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,14 @@ from facesearch.datasets import Pair
 from facesearch.errors import DatasetError
 from facesearch.evaluation import metrics
 from facesearch.evaluation.enrolment import Enrolled
-from facesearch.evaluation.identification import histogram
 from facesearch.evaluation.scoring import Floats, Scorer
-from facesearch.results import Curve, Measure, Verification
+from facesearch.results import Measure, Verification
 
 FALSE_ACCEPTS = (1e-2, 1e-3)
 """3,000 pairs of different people say nothing of rates below 1e-3."""
 
 Bools = NDArray[np.bool_]
+_RESAMPLES = 300
 
 
 def verify(
@@ -47,7 +47,7 @@ def verify(
     called_same = np.isfinite(distances) & (distances <= np.array(thresholds)[fold])
     right = (called_same == same).astype(np.float64)
     accuracies = np.array([right[fold == number].mean() for number in range(fold.max() + 1)])
-    curve = metrics.roc(distances, same)
+    auc, eer, *accepts = _resampled(distances, same, seed)
     result = Verification(
         pairs=len(pairs),
         folds=len(accuracies),
@@ -56,14 +56,11 @@ def verify(
         standard_error=float(accuracies.std(ddof=1) / np.sqrt(len(accuracies))),
         fold_accuracies=tuple(accuracies.tolist()),
         thresholds=tuple(round(threshold, 6) for threshold in thresholds),
-        auc=_resampled(distances, same, seed, metrics.area_under),
-        eer=_resampled(distances, same, seed, _equal_error_rate),
-        tar_at_far={
-            f"{rate:g}": _resampled(distances, same, seed, _true_accepts(rate))
-            for rate in FALSE_ACCEPTS
-        },
-        roc=metrics.thinned(curve),
-        distances=histogram([distances[same]], [distances[~same]]),
+        auc=auc,
+        eer=eer,
+        tar_at_far={f"{rate:g}": found for rate, found in zip(FALSE_ACCEPTS, accepts, strict=True)},
+        roc=metrics.thinned(metrics.roc(distances, same)),
+        distances=metrics.histogram([distances[same]], [distances[~same]]),
     )
     return result, right
 
@@ -102,33 +99,28 @@ def _pair_distances(enrolled: Enrolled, scorer: Scorer, pairs: Sequence[Pair]) -
     return distances
 
 
-def _equal_error_rate(distances: Floats, same: Bools) -> float:
-    return metrics.equal_error_rate(metrics.roc(distances, same))
-
-
-def _true_accepts(rate: float) -> Callable[[Floats, Bools], float]:
-    def measure(distances: Floats, same: Bools) -> float:
-        curve: Curve = metrics.roc(distances, same)
-        return metrics.true_accepts_at(curve, rate)
-
-    return measure
-
-
 def _over_pairs(values: Floats, seed: int) -> Measure:
     return metrics.by_people(values, np.arange(len(values)), seed)
 
 
-def _resampled(
-    distances: Floats, same: Bools, seed: int, measure: Callable[[Floats, Bools], float]
-) -> Measure:
-    """A measure with the interval of a bootstrap over pairs, as many of each kind as there are."""
+def _rates(distances: Floats, same: Bools) -> Floats:
+    """Area under the ROC curve, equal error rate, and true accepts at each of ``FALSE_ACCEPTS``."""
+    curve = metrics.roc(distances, same)
+    accepts = [metrics.true_accepts_at(curve, rate) for rate in FALSE_ACCEPTS]
+    return np.array(
+        [metrics.area_under(distances, same), metrics.equal_error_rate(curve), *accepts]
+    )
+
+
+def _resampled(distances: Floats, same: Bools, seed: int) -> list[Measure]:
+    """``_rates`` with intervals of a bootstrap over pairs, as many of each kind as there are."""
     draws = np.random.default_rng(seed)
     kinds = [np.flatnonzero(same), np.flatnonzero(~same)]
-    values = []
-    for _ in range(_RESAMPLES):
+    values = np.empty((_RESAMPLES, 2 + len(FALSE_ACCEPTS)))
+    for number in range(_RESAMPLES):
         drawn = np.concatenate([draws.choice(kind, len(kind)) for kind in kinds])
-        values.append(measure(distances[drawn], same[drawn]))
-    return Measure(measure(distances, same), *metrics.interval_of(np.array(values)))
-
-
-_RESAMPLES = 300
+        values[number] = _rates(distances[drawn], same[drawn])
+    return [
+        Measure(float(value), *metrics.interval_of(each))
+        for value, each in zip(_rates(distances, same), values.T, strict=True)
+    ]
