@@ -1,5 +1,7 @@
 """Measures against cases computed by hand and against their plain definitions."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -152,6 +154,27 @@ def test_det_follows_its_definition(mated, strangers):
     for threshold, false, missed in zip(np.unique(others), curve.x, curve.y, strict=True):
         assert false == pytest.approx((others < threshold).mean())
         assert missed == pytest.approx((~(mates < threshold)).mean())
+
+
+@given(st.lists(st.tuples(distances, st.booleans()), min_size=2, max_size=40))
+def test_a_thinned_curve_is_the_same_line(pairs):
+    far = np.array([distance for distance, _ in pairs])
+    same = np.array([mate for _, mate in pairs])
+    if same.all() or not same.any():
+        return
+    whole = metrics.roc(far, same)
+    thin = metrics.thinned(whole)
+    line = list(zip(thin.x, thin.y, strict=True))
+    for point in zip(whole.x, whole.y, strict=True):
+        assert any(between(start, point, end) for start, end in itertools.pairwise(line))
+
+
+def between(start, point, end):
+    """Whether a point lies on the way from start to end."""
+    along = [np.subtract(each, start) for each in (point, end)]
+    cross = along[0][0] * along[1][1] - along[0][1] * along[1][0]
+    low, high = np.minimum(start, end) - 1e-6, np.maximum(start, end) + 1e-6
+    return bool(abs(cross) < 1e-6 and (low <= point).all() and (point <= high).all())
 
 
 def test_thinning_keeps_both_ends():

@@ -19,7 +19,7 @@ Ints = NDArray[np.int64]
 
 RESAMPLES = 1000
 _INTERVAL = (2.5, 97.5)
-_CURVE_POINTS = 400
+_STRAIGHT = 1e-6  # sine of an angle that is none
 _BINS = 60
 
 
@@ -160,15 +160,14 @@ def detection_error_tradeoff(mated: Floats, strangers: Floats) -> Curve:
 
 
 def thinned(curve: Curve) -> Curve:
-    """At most some hundred points, dense where ``x`` is small, for drawing."""
-    count = len(curve.x)
-    if count <= _CURVE_POINTS:
-        return curve
-    steps = np.geomspace(1, count, _CURVE_POINTS).astype(int) - 1
-    chosen = sorted({*steps.tolist(), count - 1})
-    return Curve(
-        tuple(round(curve.x[at], 7) for at in chosen), tuple(round(curve.y[at], 7) for at in chosen)
-    )
+    """The corners of the curve: what lies on a straight line between two others is left out."""
+    x, y = np.asarray(curve.x), np.asarray(curve.y)
+    steps_x, steps_y = np.diff(x), np.diff(y)
+    turns = steps_x[:-1] * steps_y[1:] - steps_y[:-1] * steps_x[1:]
+    corners = np.ones(len(x), np.bool_)
+    lengths = np.hypot(steps_x, steps_y)
+    corners[1:-1] = np.abs(turns) > _STRAIGHT * lengths[:-1] * lengths[1:]
+    return Curve(tuple(np.round(x[corners], 7).tolist()), tuple(np.round(y[corners], 7).tolist()))
 
 
 def histogram(near: Sequence[Floats], far: Sequence[Floats]) -> Histogram:
