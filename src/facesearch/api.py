@@ -10,16 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facesearch import indexing, querying, weights
+from facesearch import indexing, querying
 from facesearch.errors import ModelError, NoFaceError, PhotoError, UsageError
 from facesearch.gallery import Search, Where
-from facesearch.gallery.expanded import Confirm
 from facesearch.gallery.npz import NpzGallery
 from facesearch.index_options import (
     DEFAULT_MAX_PIXELS,
@@ -40,8 +39,12 @@ from facesearch.records import (
     Query,
     QueryResult,
 )
-from facesearch.runtimes import RuntimeOptions
+from facesearch.runtimes import Fetch, RuntimeOptions
+from facesearch.search import PLAIN_BACKENDS
 from facesearch.store import Store
+
+if TYPE_CHECKING:
+    from facesearch.gallery.expanded import Confirm
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +87,12 @@ class OpenGallery:
         device: str = "auto",
         offline: bool = False,
         confirm: Confirm | None = None,
+        backend: str = "sklearn",
     ) -> None:
+        if backend not in PLAIN_BACKENDS:
+            known = ", ".join(PLAIN_BACKENDS)
+            raise UsageError(f"no query runs on a back end {backend!r}; choose one of: {known}")
+        self._backend = backend
         self._path = Path(store).absolute()
         self._confirm = confirm
         self._device = device
@@ -153,6 +161,7 @@ class OpenGallery:
             return [_by_embedding(now.gallery, photo, asked)]
         if asked.exclude_self and isinstance(photo, (np.ndarray, Image.Image)):
             raise UsageError("exclude_self compares files; give a path, bytes or an open file")
+        querying.warm_up(now.gallery, asked)
         probe = querying.look(now.embedder, _name(photo), _plain(photo), asked)
         found = list(querying.answers(now.gallery, probe, asked))
         for result in found:
@@ -169,12 +178,13 @@ class OpenGallery:
             return self._now
 
     def _opened(self, before: _Opened | None) -> _Opened:
-        gallery = NpzGallery(Store.open(self._path), confirm=self._confirm)
+        gallery = NpzGallery(Store.open(self._path), self._backend, self._confirm)
         querying.check_space(gallery)
-        spec = query_spec(gallery.store, self._device)
+        spec = query_spec(gallery.store, RuntimeOptions(device=self._device, threads=cores()))
         if before is not None and before.embedder.spec == spec:
             return _Opened(gallery, before.embedder)
-        return _Opened(gallery, LazyPipeline(spec, partial(_pull, spec, self._offline)))
+        prepare = partial(spec.make_ready, Fetch(self._offline, _log.info))
+        return _Opened(gallery, LazyPipeline(spec, prepare))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +198,7 @@ def open(
     device: str = "auto",
     offline: bool = False,
     confirm: Confirm | None = None,
+    backend: str = "sklearn",
 ) -> OpenGallery:
     """A store ready for queries; its networks are loaded at the first one.
 
@@ -197,12 +208,14 @@ def open(
         offline: never download weights.
         confirm: asked, with a sentence that says what it will cost, before a query with ``expand``
             compares more than a million faces with each other; without it that is a UsageError.
+        backend: what searches: "sklearn", or "brute", plain numpy, which needs no import and gives
+            the same answers.
 
     Raises:
         StoreError: it is missing or cannot be read.
         RecipeMismatchError: its rows were made with other weights than are installed.
     """
-    return OpenGallery(store, device, offline, confirm)
+    return OpenGallery(store, device, offline, confirm, backend)
 
 
 def embed(photo: PhotoLike | Path, model: str = DEFAULT_MODEL, device: str = "auto") -> Embeddings:
@@ -216,11 +229,7 @@ def embed(photo: PhotoLike | Path, model: str = DEFAULT_MODEL, device: str = "au
     """
     runtime = RuntimeOptions(device=device, threads=cores())
     spec = ProcessSpec(default_recipe(model), DEFAULT_MAX_PIXELS, runtime)
-    return _embed(LazyPipeline(spec, partial(_pull, spec, False)), photo)
-
-
-def _pull(spec: ProcessSpec, offline: bool) -> None:
-    weights.ensure(spec.recipe.extractor.model, offline=offline, report=_log.info)
+    return _embed(LazyPipeline(spec, partial(spec.make_ready, Fetch(report=_log.info))), photo)
 
 
 def _embed(embedder: LazyPipeline, photo: PhotoLike | Path) -> Embeddings:

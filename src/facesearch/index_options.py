@@ -5,18 +5,18 @@ from __future__ import annotations
 import dataclasses
 import os
 from dataclasses import dataclass
-from typing import Any
-
-import psutil
+from typing import TYPE_CHECKING, Any
 
 from facesearch import weights
 from facesearch.errors import RecipeMismatchError, UsageError
-from facesearch.planning import PlanOptions
 from facesearch.processing import ProcessSpec
 from facesearch.recipes import EXTRACTORS, Recipe
 from facesearch.runtimes import RuntimeOptions
 from facesearch.store import Store
 from facesearch.systems import SYSTEMS, find_system
+
+if TYPE_CHECKING:
+    from facesearch.planning import PlanOptions
 
 DEFAULT_MODEL = "facenet-128"
 DEFAULT_MAX_PIXELS = 200_000_000
@@ -34,9 +34,9 @@ class IndexOptions:
     ``min_score`` 0..1, ``max_side`` the longer side at which photos are decoded, in pixels.
     ``max_pixels`` bounds what is decoded at all. ``only`` are the relative paths to look at, the
     rest of the folder and of the store stays as it is. ``exclude`` are glob patterns, remembered by
-    the store until ``forget_excludes``. ``jobs`` are worker processes. ``device`` is "auto", "cpu"
-    or "gpu". ``wait`` waits for another writer, ``offline`` never downloads, ``item_timeout`` is in
-    seconds for one photo.
+    the store until ``forget_excludes``. ``jobs`` are worker processes. ``device``, ``runtime`` and
+    ``precision`` are those of ``RuntimeOptions``. ``wait`` waits for another writer, ``offline``
+    never downloads, ``item_timeout`` is in seconds for one photo.
     """
 
     model: str | None = None
@@ -50,6 +50,8 @@ class IndexOptions:
     forget_excludes: bool = False
     jobs: int | None = None
     device: str = "auto"
+    runtime: str = "auto"
+    precision: str = "auto"
     prune: bool = False
     rebuild: bool = False
     redetect: bool = False
@@ -57,6 +59,11 @@ class IndexOptions:
     wait: bool = False
     offline: bool = False
     item_timeout: float = 120.0
+
+    @property
+    def runtime_options(self) -> RuntimeOptions:
+        """What runs the networks in each worker."""
+        return RuntimeOptions(self.runtime, self.device, precision=self.precision)
 
 
 def choose_recipe(held: Store | None, options: IndexOptions) -> Recipe:
@@ -161,6 +168,8 @@ def remembered(options: IndexOptions) -> dict[str, Any]:
 
 def plan_options(held: Store | None, options: IndexOptions) -> PlanOptions:
     """How to compare folders and store; photos once too large are tried at another limit."""
+    from facesearch.planning import PlanOptions
+
     before = None if held is None else held.options.get("max_pixels")
     return PlanOptions(
         exclude=options.exclude,
@@ -170,13 +179,13 @@ def plan_options(held: Store | None, options: IndexOptions) -> PlanOptions:
     )
 
 
-def query_spec(held: Store, device: str) -> ProcessSpec:
-    """How to embed query photos as the store's rows were made, here on all cores.
+def query_spec(held: Store, runtime: RuntimeOptions) -> ProcessSpec:
+    """How to embed query photos as the store's rows were made.
 
     A query photo may be as large as those that were indexed.
     """
     pixels = with_remembered(held, IndexOptions()).max_pixels or DEFAULT_MAX_PIXELS
-    return ProcessSpec(held.recipe, pixels, RuntimeOptions(device=device, threads=cores()))
+    return ProcessSpec(held.recipe, pixels, runtime)
 
 
 def choose_jobs(options: IndexOptions, photos: int, model: str = DEFAULT_MODEL) -> int:
@@ -188,6 +197,8 @@ def choose_jobs(options: IndexOptions, photos: int, model: str = DEFAULT_MODEL) 
         return options.jobs
     if options.device == "gpu":
         return 1
+    import psutil
+
     memory = psutil.virtual_memory().available // worker_bytes(model)
     return max(1, min(cores(), memory, -(-photos // _WORTH_A_WORKER)))
 

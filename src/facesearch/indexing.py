@@ -30,7 +30,7 @@ from facesearch.planning import Plan, Work, make_plan, settle_gone
 from facesearch.processing import PhotoTask, ProcessSpec
 from facesearch.recipes import Recipe
 from facesearch.records import TRANSIENT_REASONS, Failure, IndexSummary, PhotoResult
-from facesearch.runtimes import RuntimeOptions
+from facesearch.runtimes import Fetch
 from facesearch.scoping import Place, choose_scopes, needed_roots
 from facesearch.store import Store, StoreWriter
 from facesearch.workers import Lost, PoolOptions, Worker, WorkerPool
@@ -392,14 +392,9 @@ def _of_copy(result: PhotoResult, path: str) -> PhotoResult:
 def photo_pool(recipe: Recipe, options: IndexOptions, hooks: IndexHooks, jobs: int) -> PhotoPool:
     """Workers that read photos; brings the weights first when they are missing."""
     pixels = options.max_pixels or DEFAULT_MAX_PIXELS
-    spec = ProcessSpec(recipe, pixels, RuntimeOptions(device=options.device))
+    spec = ProcessSpec(recipe, pixels, options.runtime_options)
     if hooks.factory is None:
-        weights.ensure(
-            recipe.extractor.model,
-            offline=options.offline,
-            report=hooks.on_message,
-            progress=hooks.transfer_bar,
-        )
+        spec.make_ready(Fetch(options.offline, hooks.on_message, hooks.transfer_bar))
     factory = spec if hooks.factory is None else hooks.factory(spec)
     return WorkerPool(factory, PoolOptions(jobs, options.item_timeout))
 

@@ -12,7 +12,7 @@ import numpy as np
 from facesearch.errors import ModelError, PhotoError, UsageError
 from facesearch.extractors import Extractor, load_extractor
 from facesearch.extractors.rows import unit
-from facesearch.faces import Detector, load_detector, smallest_findable
+from facesearch.faces import Detector, load_detector, networks_of, smallest_findable
 from facesearch.faces.crop import crop_faces, sharpness
 from facesearch.photos import PhotoLimits, decode_photo, hash_file, read_bytes
 from facesearch.recipes import Recipe
@@ -26,7 +26,7 @@ from facesearch.records import (
     PhotoResult,
     Pixels,
 )
-from facesearch.runtimes import RuntimeOptions, device_name
+from facesearch.runtimes import Fetch, RuntimeOptions, device_name, make_ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,17 @@ class ProcessSpec:
     def limits(self) -> PhotoLimits:
         """How large photos are decoded."""
         return PhotoLimits(self.recipe.max_side, self.max_pixels)
+
+    def make_ready(self, fetch: Fetch) -> None:
+        """Brings what the networks need, once, before any process loads them.
+
+        Raises:
+            UsageError: the runtime does not have one of the networks in this precision.
+            WeightsError: weights are missing and cannot be downloaded.
+            ModelError: the runtime cannot be loaded.
+        """
+        names = (*networks_of(self.recipe.detector), self.recipe.extractor.model)
+        make_ready(names, self.runtime, fetch)
 
     def __call__(self) -> Pipeline:
         """Loads the networks; called once in the process that uses them."""
@@ -67,7 +78,7 @@ class Pipeline:
 
     def describe(self) -> str:
         """What the networks run on."""
-        return device_name(self._runtime)
+        return device_name(self._runtime, self._recipe.extractor.model)
 
     def process(self, batch: Sequence[PhotoTask]) -> list[PhotoResult]:
         """One result for each task, in order; a photo's failure is its own result.
@@ -114,7 +125,7 @@ class Pipeline:
         if not faces:
             return self._no_rows()
         marked = [face if face.landmarks else self._marked(photo, face) for face in faces]
-        return self._embedded(self._crops(photo, marked))
+        return self._embedded(self.crops(photo, marked))
 
     def _embedded(self, crops: Pixels) -> Embeddings:
         """(faces, dim) rows of (faces, crops a face, size, size, 3)."""
@@ -142,7 +153,7 @@ class Pipeline:
             faces = self.detect(photo)
             if not faces:
                 return PhotoResult(content, photo.facts, (), self._no_rows()), _no_crops()
-            crops = self._crops(photo, faces)
+            crops = self.crops(photo, faces)
         except PhotoError as error:
             if not content and error.reason not in TRANSIENT_REASONS:
                 content = _hash_or_nothing(task.path)
@@ -155,7 +166,10 @@ class Pipeline:
         ]
         return PhotoResult(content, photo.facts, tuple(faces), self._no_rows()), crops
 
-    def _crops(self, photo: Photo, faces: Sequence[Face]) -> Pixels:
+    def crops(self, photo: Photo, faces: Sequence[Face]) -> Pixels:
+        """(len(faces), crops a face, size, size, 3) uint8 RGB, as the extractor takes them; faces
+        in upright original pixels.
+        """
         at_scale = [scaled(face, photo.facts.scale) for face in faces]
         size = self._extractor.input_size
         return np.stack(

@@ -130,6 +130,7 @@ def query(
     """
     check_options(options, len(photos))
     options = settle(gallery, options)
+    warm_up(gallery, options)
     probes = [look(embedder, name, photo, options, draw) for name, photo in photos]
     if options.same_person:
         results = list(_same_person(gallery, probes, options))
@@ -186,6 +187,12 @@ def settle(gallery: Gallery, options: QueryOptions) -> QueryOptions:
         return options
     farthest = gallery.distance_at(options.fmr)
     return dataclasses.replace(options, max_distance=farthest, fmr=None)
+
+
+def warm_up(gallery: Gallery, options: QueryOptions) -> None:
+    """Begins to make a gallery ready, while photos are read and the networks loaded."""
+    if not options.expand:
+        gallery.warm_up()
 
 
 def look(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -154,11 +154,10 @@ def find_calibration(space_digest: str) -> Calibration | None:
     Raises:
         DatasetError: a calibration that came with facesearch is damaged.
     """
-    for entry in sorted(files(__name__).iterdir(), key=lambda entry: entry.name):
-        if entry.name.endswith(".json"):
-            found = read_calibration(entry.read_text(encoding="utf-8"), entry.name)
-            if found.space_digest == space_digest:
-                return found
+    for entry in sorted(Path(__file__).parent.glob("*.json")):
+        found = read_calibration(entry.read_text(encoding="utf-8"), entry.name)
+        if found.space_digest == space_digest:
+            return found
     return None
 
 

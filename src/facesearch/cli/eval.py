@@ -105,7 +105,7 @@ def evaluate(
     Without FOLDER the one that the store was made from. Stores that a system needs are made first
     and kept in the cache folder, as are results: the same command goes on where it was stopped.
     """
-    from facesearch.report import render_evaluation
+    from facesearch.report.evaluation import render_evaluation
 
     if redraw is not None:
         _require_alone(asked)
@@ -260,14 +260,14 @@ def _minutes(seconds: float) -> str:
 
 
 def _read_again(redraw: Path, folder: Path | None) -> tuple[Evaluation, Path]:
-    from facesearch.report import read_evaluation
+    from facesearch.report.evaluation import read_evaluation
 
     found = read_evaluation(redraw)
     return found, folder if folder is not None else Path(found.dataset.folder)
 
 
 def _write_report(found: Evaluation, target: Path, folder: Path) -> None:
-    from facesearch.report import write_report
+    from facesearch.report.evaluation import write_report
 
     def picture(path: str, box: FourNumbers | None) -> Pixels | None:
         from facesearch.tiles import thumbnail

@@ -9,6 +9,7 @@ import click
 
 from facesearch.cli.index_systems import SystemStore, run_in_turn, stores_of
 from facesearch.cli.numbers import number
+from facesearch.cli.runtimes import runtime_choices
 from facesearch.cli.stores import choose_store, remember, say_store, store_option
 from facesearch.cli.transfer import transfer_bar
 from facesearch.errors import EXIT_FAILED
@@ -63,13 +64,7 @@ if TYPE_CHECKING:
     help="Refuse photos of which more pixels had to be decoded (200,000,000; 0.7 to 3.2 GB each).",
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Worker processes (one a core).")
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "gpu"]),
-    default="auto",
-    show_default=True,
-    help="What the networks run on.",
-)
+@runtime_choices
 @click.option("--prune", is_flag=True, help="Remove photos that are gone, even if many are.")
 @click.option(
     "--rebuild", is_flag=True, help="Read everything anew; the old store stays till then."

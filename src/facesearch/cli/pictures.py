@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +30,10 @@ class NumberedPictures:
 
     def __call__(self, photo: Photo, query: Query) -> str:
         """Pictures one photo; says where, or why not."""
-        from facesearch.report import numbered_faces, write_png
+        import tempfile
+
+        from facesearch.report.numbered_faces import numbered_faces
+        from facesearch.report.picture_file import write_png
 
         if self._drawn == _MOST:
             return f"faces are pictured for {_MOST} photos, not for more; ask for this one alone"
@@ -72,7 +74,9 @@ def draw_sheets(report: QueryReport, sources: Sources, embedder: Embedder, targe
     Raises:
         FacesearchError: a sheet cannot be written, or would replace something else.
     """
-    from facesearch.report import contact_sheet, count, write_png
+    from facesearch.report import count
+    from facesearch.report.contact_sheet import contact_sheet
+    from facesearch.report.picture_file import write_png
 
     answered = [result for result in report.results if result.error is None]
     for number, result in enumerate(answered, start=1):
@@ -87,7 +91,7 @@ def draw_sheets(report: QueryReport, sources: Sources, embedder: Embedder, targe
 
 def _refuse_others(target: Path) -> None:
     """A contact sheet may replace an earlier one, never a photo or anything else."""
-    from facesearch.report import is_ours
+    from facesearch.report.picture_file import is_ours
 
     if os.path.lexists(target) and not is_ours(target):
         raise UsageError(
@@ -97,7 +101,7 @@ def _refuse_others(target: Path) -> None:
 
 def _query_tiles(result: QueryResult, sources: Sources, embedder: Embedder) -> list[Tile]:
     from facesearch.querying import called, open_photo
-    from facesearch.report import MOST_QUERIES
+    from facesearch.report.contact_sheet import MOST_QUERIES
     from facesearch.tiles import query_tile, unread_tile
 
     tiles = []
@@ -120,7 +124,7 @@ def _query_tiles(result: QueryResult, sources: Sources, embedder: Embedder) -> l
 
 
 def _neighbor_tiles(result: QueryResult, embedder: Embedder) -> list[Tile]:
-    from facesearch.report import MOST_NEIGHBORS, neighbor_lines
+    from facesearch.report.contact_sheet import MOST_NEIGHBORS, neighbor_lines
     from facesearch.tiles import neighbor_tile
 
     return [

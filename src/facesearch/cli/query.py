@@ -15,14 +15,17 @@ import click
 
 from facesearch.cli.numbers import number
 from facesearch.cli.pictures import NumberedPictures, draw_sheets, require_sheet
+from facesearch.cli.runtimes import runtime_choices
 from facesearch.cli.stores import existing_store, go_on, remember, say, say_store, store_option
 from facesearch.cli.transfer import report_line, transfer_bar
 from facesearch.errors import EXIT_FAILED, EXIT_NO_FACE, PhotoError, UsageError
 from facesearch.records import Box, QueryReport, QueryResult
+from facesearch.search import PLAIN_BACKENDS
 
 if TYPE_CHECKING:
     from facesearch.querying import Asked, Embedder
     from facesearch.report import Format
+    from facesearch.runtimes import RuntimeOptions
     from facesearch.store import Store
 
 
@@ -128,12 +131,13 @@ def _box(context: click.Context, parameter: click.Parameter, value: str | None) 
     help="Draw the query and its neighbours.",
 )
 @click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "gpu"]),
-    default="auto",
+    "--backend",
+    type=click.Choice(PLAIN_BACKENDS),
+    default="sklearn",
     show_default=True,
-    help="What the networks run on.",
+    help="What searches: scikit-learn, or plain numpy, which is sooner ready.",
 )
+@runtime_choices
 @click.option("--offline", is_flag=True, help="Never use the network.")
 def query(
     photos: tuple[str, ...],
@@ -143,7 +147,10 @@ def query(
     format_: Format,
     as_json: bool,
     contact_sheet: Path | None,
+    backend: str,
     device: str,
+    runtime: str,
+    precision: str,
     offline: bool,
     yes: bool,
     **settings: Any,
@@ -155,7 +162,9 @@ def query(
     """
     from facesearch import querying
     from facesearch.gallery.npz import NpzGallery
+    from facesearch.index_options import cores
     from facesearch.report import render_query
+    from facesearch.runtimes import RuntimeOptions
     from facesearch.store import Store
 
     format_ = _one_format(format_, as_json)
@@ -163,13 +172,14 @@ def query(
     say_store(path)
     options = querying.QueryOptions(k=None if k == "all" else k, **settings)
     querying.check_options(options, len(photos))
-    gallery = NpzGallery(Store.open(path), confirm=partial(go_on, yes))
+    gallery = NpzGallery(Store.open(path), backend, partial(go_on, yes))
     remember(path)
     querying.check_space(gallery)
     asked = dict(_asked(photos))
     if contact_sheet is not None:
         require_sheet(contact_sheet)
-    embedder = _embedder(gallery.store, min_score, device, offline)
+    on = RuntimeOptions(runtime, device, cores(), precision)
+    embedder = _embedder(gallery.store, min_score, on, offline)
     report = querying.query(gallery, embedder, [*asked.items()], options, NumberedPictures())
     _tell(report, format_)
     sys.stdout.buffer.write(render_query(report, format_))
@@ -224,12 +234,14 @@ def _in_folder(folder: str) -> Iterator[Asked]:
         yield folder, PhotoError("not-a-photo", message)
 
 
-def _embedder(held: Store, min_score: float | None, device: str, offline: bool) -> Embedder:
-    from facesearch import weights
+def _embedder(
+    held: Store, min_score: float | None, runtime: RuntimeOptions, offline: bool
+) -> Embedder:
     from facesearch.index_options import query_spec
     from facesearch.processing import LazyPipeline
+    from facesearch.runtimes import Fetch
 
-    spec = query_spec(held, device)
+    spec = query_spec(held, runtime)
     if min_score is not None:
         if held.recipe.subject == "photo":
             raise UsageError(
@@ -238,12 +250,8 @@ def _embedder(held: Store, min_score: float | None, device: str, offline: bool) 
             )
         detector = spec.recipe.detector.with_min_score(min_score)
         spec = dataclasses.replace(spec, recipe=dataclasses.replace(spec.recipe, detector=detector))
-    model = spec.recipe.extractor.model
-
-    def prepare() -> None:
-        weights.ensure(model, offline=offline, report=report_line, progress=transfer_bar)
-
-    return LazyPipeline(spec, prepare)
+    fetch = Fetch(offline, report_line, transfer_bar)
+    return LazyPipeline(spec, partial(spec.make_ready, fetch))
 
 
 def _tell(report: QueryReport, format_: Format) -> None:

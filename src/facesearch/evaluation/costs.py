@@ -14,9 +14,10 @@ from pathlib import Path
 import psutil
 
 from facesearch.errors import ModelError, PhotoError
-from facesearch.index_options import query_spec, worker_bytes
+from facesearch.index_options import cores, query_spec, worker_bytes
 from facesearch.photos import read_photo
 from facesearch.records import Embeddings
+from facesearch.runtimes import RuntimeOptions
 from facesearch.store import Store
 from facesearch.systems import System
 
@@ -151,7 +152,7 @@ def time_queries(
     store: Store, find: Callable[[Embeddings], object], photos: Sequence[Path]
 ) -> QueryTime | None:
     """Times the search for the first face of each photo; None where fewer than two have one."""
-    pipeline = query_spec(store, "cpu")()
+    pipeline = query_spec(store, RuntimeOptions(device="cpu", threads=cores()))()
     wholes, searches = [], []
     for photo in photos:
         started = time.perf_counter()

@@ -47,14 +47,15 @@ from facesearch.results import (
     SystemResult,
     Verification,
 )
+from facesearch.runtimes import Fetch, RuntimeOptions, make_ready
 from facesearch.store import Store, face_keys
 from facesearch.systems import SYSTEMS, System
 
 _FIGURES = 3
 """To be raised when what figures are counted from changes, so that kept ones are counted again."""
 _log = logging.getLogger(__name__)
-_PACKAGES = ("facesearch", "tensorflow", "keras", "mtcnn", "numpy", "scikit-learn", "pillow",
-             "opencv-python-headless")  # fmt: skip
+_PACKAGES = ("facesearch", "onnxruntime", "tensorflow", "keras", "mtcnn", "numpy", "scikit-learn",
+             "pillow", "opencv-python-headless")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +195,10 @@ class _Work:
         return SystemRecord(row)
 
     def _require_weights(self, system: System) -> None:
-        weights.ensure(
-            system.recipe.extractor.model,
-            offline=self._options.offline,
-            report=self._hooks.on_message,
-            progress=self._hooks.index.transfer_bar,
+        fetch = Fetch(
+            self._options.offline, self._hooks.on_message, self._hooks.index.transfer_bar
         )
+        make_ready([system.recipe.extractor.model], RuntimeOptions(), fetch)
 
     def _measured(self, system: System, row: SystemResult) -> SystemRecord:
         path = self._indexed(system)

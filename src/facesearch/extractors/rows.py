@@ -47,16 +47,8 @@ class NetworkExtractor:
 
 def open_network(options: ExtractorOptions, runtime: RuntimeOptions) -> Network:
     """The network that ``options`` names. Raises as ``runtimes.load_network``."""
-    return load_network(
-        NetworkSpec(
-            options.model,
-            runtime.runtime,
-            runtime.device,
-            runtime.threads,
-            options.standardise,
-            options.weights,
-        )
-    )
+    spec = NetworkSpec(options.model, runtime, options.standardise, options.weights)
+    return load_network(spec)
 
 
 def check_crops(batch: Pixels, side: int) -> None:

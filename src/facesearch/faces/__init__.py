@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -58,10 +59,7 @@ def load_detector(options: DetectorOptions, runtime: RuntimeOptions) -> Detector
         UsageError: no detector has that name.
         WeightsError, DeviceError, ModelError: as ``runtimes.load_network``.
     """
-    if options.name not in DETECTORS:
-        known = ", ".join(DETECTORS)
-        raise UsageError(f"there is no detector {options.name!r}; choose one of {known}")
-    return DETECTORS[options.name](options, runtime)
+    return _known(options).load(options, runtime)
 
 
 def smallest_findable(
@@ -82,6 +80,22 @@ def smallest_findable(
     return np.maximum(asked, np.minimum(asked, _TRAINED_ON) / np.asarray(scale, np.float64))
 
 
+def networks_of(options: DetectorOptions) -> tuple[str, ...]:
+    """The networks, by their names in the weights manifest, that the detector runs.
+
+    Raises:
+        UsageError: no detector has that name.
+    """
+    return _known(options).networks
+
+
+def _known(options: DetectorOptions) -> KnownDetector:
+    if options.name not in DETECTORS:
+        known = ", ".join(DETECTORS)
+        raise UsageError(f"there is no detector {options.name!r}; choose one of {known}")
+    return DETECTORS[options.name]
+
+
 def _mtcnn(options: DetectorOptions, runtime: RuntimeOptions) -> Detector:
     from facesearch.faces.mtcnn import load_mtcnn
 
@@ -95,8 +109,16 @@ def _none(options: DetectorOptions, runtime: RuntimeOptions) -> Detector:
     return WholePhoto()
 
 
-DETECTORS: dict[str, Callable[[DetectorOptions, RuntimeOptions], Detector]] = {
-    "mtcnn": _mtcnn,
-    "none": _none,
+@dataclass(frozen=True, slots=True)
+class KnownDetector:
+    """How a detector is loaded, and the networks it runs."""
+
+    load: Callable[[DetectorOptions, RuntimeOptions], Detector]
+    networks: tuple[str, ...] = ()
+
+
+DETECTORS = {
+    "mtcnn": KnownDetector(_mtcnn, ("mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet")),
+    "none": KnownDetector(_none),
 }
-"""Name -> loader; a further detector is one line here."""
+"""Name -> detector; a further one is one line here."""

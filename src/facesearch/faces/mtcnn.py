@@ -8,14 +8,16 @@ Convolutional Networks".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.errors import ModelError, UsageError
-from facesearch.faces.suppression import suppress
+from facesearch.faces import networks_of
+from facesearch.faces.suppression import best_first, suppress
 from facesearch.recipes import DetectorOptions
 from facesearch.records import Box, Face, Pixels
 from facesearch.runtimes import Network, NetworkSpec, RuntimeOptions, load_network
@@ -24,10 +26,10 @@ CELL = 12
 """Side in pixels of the window that P-Net looks at."""
 STRIDE = 2
 """Pixels between neighbouring windows."""
-CHUNK = 4
-"""Patches go through R- and O-Net in multiples of this, so that few shapes are ever compiled."""
 DRAWN_SCORE = 0.3
 """O-Net's score from which its landmarks are believed in a box that a person drew."""
+HALVED_FROM = 512
+"""Shorter side in pixels from which a photo is halved for its small levels."""
 MAX_PATCHES = 256
 """Patches in one call at most, which bounds memory on crowded photos."""
 
@@ -54,8 +56,7 @@ def load_mtcnn(options: DetectorOptions, runtime: RuntimeOptions) -> MtcnnDetect
 
     cv2.setNumThreads(runtime.threads)
     proposal, refinement, output = (
-        load_network(NetworkSpec(name, runtime.runtime, runtime.device, runtime.threads))
-        for name in ("mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet")
+        load_network(NetworkSpec(name, runtime)) for name in networks_of(options)
     )
     return MtcnnDetector(options, MtcnnNetworks(proposal, refinement, output))
 
@@ -90,42 +91,43 @@ class MtcnnDetector:
         return tuple((float(x), float(y)) for x, y in _landmarks(rows, outputs)[0])
 
     def _propose(self, image: Floats, min_face: float) -> Rows:
-        shorter = min(image.shape[:2])
+        scales = pyramid(min(image.shape[:2]), min_face, self._options.scale_factor)
         found = [
-            self._propose_at(image, scale)
-            for scale in pyramid(shorter, min_face, self._options.scale_factor)
+            self._propose_at(level, number, scale)
+            for number, (level, scale) in enumerate(zip(levels(image, scales), scales, strict=True))
         ]
         if not found:
             return np.empty((0, 5))
         rows = np.concatenate(found)
-        return _squared(rows[suppress(rows, 0.7)])
+        rows = suppress(rows, 0.5, apart=rows[:, 5])
+        return _squared(suppress(best_first(rows), 0.7))
 
-    def _propose_at(self, image: Floats, scale: float) -> Rows:
-        height, width = int(image.shape[0] * scale), int(image.shape[1] * scale)
-        maps = self._networks.proposal(_resized(image, height, width)[None])
-        scores = _finite(maps["face"][0])
+    def _propose_at(self, level: Floats, number: int, scale: float) -> Rows:
+        """(n, 6): proposals in pixels of the photo, and the number of the level."""
+        maps = self._networks.proposal(level[None])
+        scores = maps["face"][0]
+        _require_finite(scores)
         y, x = np.nonzero(scores > self._options.thresholds[0])
-        offsets = _finite(maps["box"][0, y, x])
+        offsets = maps["box"][0, y, x]
+        _require_finite(offsets)
         corners = np.stack([x, y, x, y], axis=1) * STRIDE + np.array([1, 1, CELL, CELL])
         boxes = (corners + offsets * (CELL - 1.0)) / scale
-        rows = np.column_stack([boxes, scores[y, x]])
-        return rows[suppress(rows, 0.5)]
+        return best_first(np.column_stack([boxes, scores[y, x], np.full(len(x), number)]))
 
     def _refine(self, image: Floats, rows: Rows) -> Rows:
         outputs = _run(self._networks.refinement, image, rows, 24)
         rows = _adjusted(rows, outputs)
         rows = rows[rows[:, 4] > self._options.thresholds[1]]
-        return _squared(rows[suppress(rows, 0.7)])
+        return _squared(suppress(best_first(rows), 0.7))
 
     def _finish(self, image: Floats, rows: Rows) -> tuple[Rows, NDArray[np.float64]]:
         outputs = _run(self._networks.output, image, rows, 48)
-        landmarks = _landmarks(rows, outputs)
-        rows = _adjusted(rows, outputs)
+        landmarks = _landmarks(rows, outputs).reshape(-1, 10)
+        rows = np.column_stack([_adjusted(rows, outputs), landmarks])
         scores = rows[:, 4]
         good = (scores > self._options.thresholds[2]) & (scores >= self._options.min_score)
-        rows, landmarks = rows[good], landmarks[good]
-        kept = suppress(rows, 0.7, of_smaller=True)
-        return rows[kept], landmarks[kept]
+        rows = suppress(best_first(rows[good]), 0.7, of_smaller=True)
+        return rows[:, :5], rows[:, 5:].reshape(-1, 5, 2)
 
 
 def _landmarks(rows: Rows, outputs: dict[str, Floats]) -> NDArray[np.float64]:
@@ -181,24 +183,36 @@ def _faces(rows: Rows, landmarks: NDArray[np.float64], height: int, width: int) 
     ]
 
 
-def _resized(image: Floats, height: int, width: int) -> Floats:
+def levels(image: Floats, scales: Sequence[float]) -> Iterator[Floats]:
+    """The photo at each of ``scales``, largest first, (h, w, 3), shrunk areas averaged.
+
+    Small levels of a large photo are made of one that was halved before: most of the time would go
+    into reading all its pixels for each level. In small photos that would move boxes by a pixel.
+    """
     import cv2
 
-    shrinks = height <= image.shape[0] and width <= image.shape[1]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, (width, height), interpolation=method), np.float32)
+    source = image
+    for scale in scales:
+        height, width = int(image.shape[0] * scale), int(image.shape[1] * scale)
+        while min(source.shape[:2]) >= max(HALVED_FROM, 4 * min(height, width)):
+            half = source.shape[1] // 2, source.shape[0] // 2
+            source = cv2.resize(source, half, interpolation=cv2.INTER_AREA)
+        shrinks = height <= source.shape[0] and width <= source.shape[1]
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        yield np.asarray(cv2.resize(source, (width, height), interpolation=method), np.float32)
 
 
 def _run(network: Network, image: Floats, rows: Rows, size: int) -> dict[str, Floats]:
     """Cut out ``rows``, run ``network`` over them in padded chunks, and join the outputs."""
     parts: list[dict[str, Floats]] = []
     for boxes in _chunks(rows):
-        padded = -len(boxes) % CHUNK
-        batch = np.full((len(boxes) + padded, size, size, 3), 127.5, np.float32)
-        batch[: len(boxes)] = patches(image, boxes, size)
-        parts.append({name: out[: len(boxes)] for name, out in network(batch).items()})
-    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return {name: _finite(values) for name, values in joined.items()}
+        parts.append(network(patches(image, boxes, size)))
+    outputs = parts[0]
+    if len(parts) > 1:
+        outputs = {name: np.concatenate([part[name] for part in parts]) for name in outputs}
+    for values in outputs.values():
+        _require_finite(values)
+    return outputs
 
 
 def _chunks(rows: Rows) -> Iterator[Rows]:
@@ -256,10 +270,9 @@ def _squared(rows: Rows) -> Rows:
     return np.column_stack([corners, corners + longest, rows[:, 4]])
 
 
-def _finite(values: Floats) -> Floats:
-    if not np.isfinite(values).all():
+def _require_finite(values: Floats) -> None:
+    if not math.isfinite(values.sum()):  # one number that is none makes the sum none
         raise ModelError(
             "a network of the face detector gave values that are no numbers; "
             "check its weights with: facesearch models verify"
         )
-    return values

@@ -62,6 +62,12 @@ class Gallery(Protocol):
             UsageError: no photo is below one of the folders.
         """
 
+    def warm_up(self) -> None:
+        """Begins what the first search without ``expand`` needs, beside whatever comes meanwhile.
+
+        That search waits for it, and raises what went wrong.
+        """
+
     def size(self, where: Where) -> int:
         """How many faces (or whole photos) a search looks through; a copy counts once.
 

@@ -31,6 +31,16 @@ def best_hits(hits: Sequence[Hit], content: NDArray[np.int64] | None) -> list[Hi
     return list(best.values())
 
 
+def nearest_hits(hits: Sequence[Hit], k: int | None) -> list[Hit]:
+    """The ``k`` nearest (None: all), and whatever is as near as the last of them: which of those
+    come first is not for distances to say.
+    """
+    if k is None or len(hits) <= k:
+        return list(hits)
+    last = sorted(hit.distance for hit in hits)[k - 1]
+    return [hit for hit in hits if hit.distance <= last]
+
+
 def certain_up_to(distance: float, length: float) -> float:
     """Up to where no row is nearer than the farthest fetched one, as far as a back end can tell.
 

@@ -5,23 +5,28 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.gallery import Search, Where
-from facesearch.gallery.expanded import Confirm, ExpandedFaces
+from facesearch.gallery.beside import beside
 from facesearch.gallery.facts import coverage_of
-from facesearch.gallery.hits import Hit, best_hits, certain_up_to
-from facesearch.gallery.places import Places
+from facesearch.gallery.hits import Hit, best_hits, certain_up_to, nearest_hits
+from facesearch.gallery.places import Place, Places
 from facesearch.gallery.sureness import Sureness
 from facesearch.recipes import Recipe
 from facesearch.records import Box, Coverage, Embeddings, Neighbor, StoreSummary
 from facesearch.search import SearchBackend, load_backend
 from facesearch.search.distances import euclidean, similarity
 from facesearch.store import Store
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from facesearch.gallery.expanded import Confirm, ExpandedFaces
 
 _SLACK = 32  # faces fetched beyond k at first, for photos with several faces and left-out ones
 
@@ -40,8 +45,8 @@ class NpzGallery:
         """
         self.store = store
         self._backend = backend
-        self._fitting = threading.Lock()
-        self._fitted: list[SearchBackend] | None = None
+        self._beginning = threading.Lock()
+        self._fitting: Future[list[SearchBackend]] | None = None
         self._confirm = confirm
         self._expanding = threading.Lock()
         self._averaged: ExpandedFaces | None = None
@@ -71,6 +76,10 @@ class NpzGallery:
         """Makes sure that ``where`` can be meant; see ``Gallery.require``."""
         Places(self.store).below(where.under)
 
+    def warm_up(self) -> None:
+        """Begins to check the rows and to fit the back end; see ``Gallery.warm_up``."""
+        self._begun()
+
     def size(self, where: Where) -> int:
         """How many faces a search looks through; see ``Gallery.size``."""
         below = Places(self.store).below(where.under)
@@ -95,17 +104,19 @@ class NpzGallery:
             nearest = self._expanded().query(embeddings, search.own).nearest
         else:
             nearest = partial(self._nearest, embeddings)
-        hits = self._hits(nearest, search, allowed)
-        neighbors = sorted(
-            (self._neighbor(hit, examples, places, below) for hit in hits),
-            key=lambda found: (found.distance, found.path, found.face or 0),
-        )
-        ranked = [
-            replace(found, rank=rank) for rank, found in enumerate(neighbors[: search.k], start=1)
+        content = self.store.faces.content
+        found = [
+            (hit, places.of_content(int(content[hit.face]), below))
+            for hit in nearest_hits(self._hits(nearest, search, allowed), search.k)
+        ]
+        found.sort(key=lambda each: (each[0].distance, each[1][0].path, each[0].face))
+        neighbors = [
+            self._neighbor(rank, hit, examples[hit.example], files)
+            for rank, (hit, files) in enumerate(found[: search.k], start=1)
         ]
         if search.expand:  # what is calibrated are distances between plain rows
-            return tuple(ranked)
-        return self._sureness.told(ranked, int(np.count_nonzero(allowed)) * len(embeddings))
+            return tuple(neighbors)
+        return self._sureness.told(neighbors, int(np.count_nonzero(allowed)) * len(embeddings))
 
     def _hits(self, nearest: _Nearest, search: Search, allowed: NDArray[np.bool_]) -> list[Hit]:
         """The hits that can be among the answers, one for each photo or face."""
@@ -139,25 +150,37 @@ class NpzGallery:
                 if fetch < len(rows):
                     far = certain_up_to(float(distances.max()), _length(embeddings[example]))
                     certain = min(certain, far)
-                hits.extend(
-                    Hit(int(face), float(distance), example)
-                    for face, distance in zip(faces, distances, strict=True)
-                    if allowed[face]
-                )
+                kept = allowed[faces]
+                pairs = zip(faces[kept].tolist(), distances[kept].tolist(), strict=True)
+                hits.extend(Hit(face, distance, example) for face, distance in pairs)
             start += len(rows)
         return hits, certain
 
     def _backends(self) -> list[SearchBackend]:
-        with self._fitting:
-            if self._fitted is None:
-                # A back end looks at every row, so a damaged one could push the right one out.
-                self.store.verify_rows()
-                self._fitted = [load_backend(self._backend, rows) for rows in self.store.rows]
-            return self._fitted
+        fitting = self._begun()
+        try:
+            return fitting.result()
+        except Exception:
+            with self._beginning:
+                self._fitting = None  # a later search tries again
+            raise
+
+    def _begun(self) -> Future[list[SearchBackend]]:
+        with self._beginning:
+            if self._fitting is None:
+                self._fitting = beside(self._fit)
+            return self._fitting
+
+    def _fit(self) -> list[SearchBackend]:
+        # A back end looks at every row, so a damaged one could push the right one out.
+        self.store.verify_rows()
+        return [load_backend(self._backend, rows) for rows in self.store.rows]
 
     def _expanded(self) -> ExpandedFaces:
         with self._expanding:
             if self._averaged is None:
+                from facesearch.gallery.expanded import ExpandedFaces
+
                 self._averaged = ExpandedFaces(self.store, self._backend, self._confirm)
             return self._averaged
 
@@ -174,21 +197,18 @@ class NpzGallery:
         return allowed[np.asarray(self.store.faces.content)]
 
     def _neighbor(
-        self,
-        hit: Hit,
-        examples: Sequence[str],
-        places: Places,
-        below: NDArray[np.bool_] | None,
+        self, rank: int, hit: Hit, example: str, files: Sequence[Place]
     ) -> Neighbor:
-        store, content = self.store, int(self.store.faces.content[hit.face])
-        contents, faces = store.contents, store.faces
-        place, *others = places.of_content(content, below)
+        """The answer that a hit is; ``files`` are those of its photo, the one to show first."""
+        contents, faces = self.store.contents, self.store.faces
+        content = int(faces.content[hit.face])
+        place, *others = files
         number = faces.number(hit.face)
         box = None
         if self.recipe.subject == "face":
             box = Box(*(float(value) for value in faces.box[hit.face]))
         return Neighbor(
-            rank=0,
+            rank=rank,
             id=f"{contents.hash[content].tobytes().hex()[:16]}-{number}",
             path=place.path,
             root=place.root,
@@ -202,7 +222,7 @@ class NpzGallery:
             height=int(contents.height[content]),
             taken=contents.taken(content),
             score=float(faces.score[hit.face]),
-            example=examples[hit.example],
+            example=example,
         )
 
     def _similarity(self, distance: float) -> float | None:

@@ -1,6 +1,8 @@
 """Results as table, JSON, CSV, paths and pictures. Takes records and knows no model.
 
-A format is one file with ``render(report, now) -> bytes`` and one line in ``FORMATS``.
+A format is one file with ``render(report, now) -> bytes`` and one line in ``FORMATS``. Pictures
+and evaluations are no names of this front: ``contact_sheet``, ``numbered_faces``, ``picture_file``
+and ``evaluation`` are imported by those who draw and evaluate, and nobody else waits for them.
 """
 
 from __future__ import annotations
@@ -11,46 +13,27 @@ from typing import Literal
 
 from facesearch.records import Coverage, QueryReport
 from facesearch.report import document, ndjson, paths, spreadsheet, table
-from facesearch.report.contact_sheet import (
-    MOST_NEIGHBORS,
-    MOST_QUERIES,
-    contact_sheet,
-    neighbor_lines,
-)
-from facesearch.report.evaluation import read_evaluation, render_evaluation, write_report
 from facesearch.report.index_run import (
     render_index_summary,
     render_prediction,
     render_system_run,
     render_system_runs,
 )
-from facesearch.report.numbered_faces import numbered_faces
-from facesearch.report.picture_file import is_ours, write_png
 from facesearch.report.terminal import escape
 from facesearch.report.wording import count, size
 
 __all__ = [
     "FORMATS",
-    "MOST_NEIGHBORS",
-    "MOST_QUERIES",
     "Format",
-    "contact_sheet",
     "count",
     "coverage_line",
     "escape",
-    "is_ours",
-    "neighbor_lines",
-    "numbered_faces",
-    "read_evaluation",
-    "render_evaluation",
     "render_index_summary",
     "render_prediction",
     "render_query",
     "render_system_run",
     "render_system_runs",
     "size",
-    "write_png",
-    "write_report",
 ]
 
 Format = Literal["table", "json", "ndjson", "csv", "paths", "paths0"]

@@ -6,16 +6,38 @@ it is. A network is made in the process that uses it; only its spec travels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.errors import UsageError
+from facesearch.runtimes.fetching import Fetch
+
+__all__ = [
+    "DEVICES",
+    "PRECISIONS",
+    "RUNTIMES",
+    "Fetch",
+    "Network",
+    "NetworkSpec",
+    "Runtime",
+    "RuntimeOptions",
+    "device_name",
+    "load_network",
+    "make_ready",
+]
 
 DEVICES = ("auto", "cpu", "gpu")
+PRECISIONS = ("auto", "int8", "float32")
+RUNTIMES = {
+    "onnx": "facesearch.runtimes.onnx",
+    "tensorflow": "facesearch.runtimes.tensorflow",
+}
+"""Name -> module, a ``Runtime``, in the order in which "auto" asks them for a network."""
 
 
 class Network(Protocol):
@@ -40,27 +62,29 @@ class Network(Protocol):
 class RuntimeOptions:
     """What runs the networks.
 
+    ``runtime`` is a name of ``RUNTIMES``, or "auto": ONNX Runtime where it has the network.
     ``device`` is one of ``DEVICES``; ``threads`` are those of one process, for one operation.
+    ``precision`` is one of ``PRECISIONS``, of which "auto" is the fastest that loses nothing.
     """
 
-    runtime: str = "tensorflow"
+    runtime: str = "auto"
     device: str = "auto"
     threads: int = 1
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         """Refuse what no runtime understands.
 
         Raises:
-            UsageError: unknown runtime or device, or no threads.
+            UsageError: an unknown name, no threads, or arithmetic that the runtime does not have.
         """
-        if self.runtime not in RUNTIMES:
-            known = ", ".join(RUNTIMES)
-            raise UsageError(f"there is no runtime {self.runtime!r}; choose one of {known}")
-        if self.device not in DEVICES:
-            known = ", ".join(DEVICES)
-            raise UsageError(f"there is no device {self.device!r}; choose one of {known}")
+        _require("runtime", self.runtime, ("auto", *RUNTIMES))
+        _require("device", self.device, DEVICES)
+        _require("precision", self.precision, PRECISIONS)
         if self.threads < 1:
             raise UsageError(f"a network needs at least one thread, not {self.threads}")
+        if (self.runtime, self.precision) == ("tensorflow", "int8"):
+            raise UsageError("TensorFlow runs in float32 here; leave out --precision int8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,55 +98,76 @@ class NetworkSpec:
     """
 
     name: str
-    runtime: str = "tensorflow"
-    device: str = "auto"
-    threads: int = 1
+    options: RuntimeOptions = field(default_factory=RuntimeOptions)
     standardise: str = "face"
     sha256: str = ""
 
-    @property
-    def options(self) -> RuntimeOptions:
-        """The part that says what runs it."""
-        return RuntimeOptions(self.runtime, self.device, self.threads)
+
+class Runtime(Protocol):
+    """A module that runs networks."""
+
+    def knows(self, name: str, device: str) -> bool:
+        """Whether it can run the network on such a device."""
+
+    def make_ready(self, name: str, options: RuntimeOptions, fetch: Fetch) -> None:
+        """See ``facesearch.runtimes.make_ready``."""
+
+    def load(self, spec: NetworkSpec) -> Network:
+        """See ``facesearch.runtimes.load_network``."""
+
+    def device_of(self, options: RuntimeOptions, name: str) -> str:
+        """See ``facesearch.runtimes.device_name``."""
+
+
+def make_ready(names: Sequence[str], options: RuntimeOptions, fetch: Fetch) -> None:
+    """Bring all that the networks need, so that workers find it: weights, graphs.
+
+    Raises:
+        UsageError: unknown network, or not in this precision.
+        WeightsError: weights are missing and cannot be downloaded; names the command that helps.
+        ModelError: the runtime cannot be loaded.
+    """
+    for name in names:
+        _runtime_of(name, options).make_ready(name, options, fetch)
 
 
 def load_network(spec: NetworkSpec) -> Network:
     """Build the network and load its weights.
 
     Raises:
-        UsageError: unknown runtime, device or network.
+        UsageError: unknown network, or one that the runtime does not have in this precision.
         WeightsError: the weights are missing, or do not fit the network.
         DeviceError: ``device`` is "gpu" and there is none.
         ModelError: the runtime cannot be loaded or the network not be built.
     """
-    load, _ = RUNTIMES[spec.options.runtime]
-    return load(spec)
+    return _runtime_of(spec.name, spec.options).load(spec)
 
 
-def device_name(options: RuntimeOptions) -> str:
-    """What the networks run on: "CPU", or the GPU's own name.
+def device_name(options: RuntimeOptions, name: str) -> str:
+    """What the network runs on, for people: the processor or GPU, the runtime, the precision.
 
     Raises:
         DeviceError: ``device`` is "gpu" and there is none.
         ModelError: the runtime cannot be loaded.
     """
-    _, name = RUNTIMES[options.runtime]
-    return name(options)
+    return _runtime_of(name, options).device_of(options, name)
 
 
-def _tensorflow_load(spec: NetworkSpec) -> Network:
-    from facesearch.runtimes.tensorflow import load
+def _runtime_of(name: str, options: RuntimeOptions) -> Runtime:
+    """The runtime asked for, else the first that has the network."""
+    if options.runtime != "auto":
+        return _loaded(options.runtime)
+    last = list(RUNTIMES)[-1]
+    for runtime in RUNTIMES:
+        if runtime == last or _loaded(runtime).knows(name, options.device):
+            break
+    return _loaded(runtime)
 
-    return load(spec)
+
+def _loaded(runtime: str) -> Runtime:
+    return cast(Runtime, import_module(RUNTIMES[runtime]))
 
 
-def _tensorflow_device(options: RuntimeOptions) -> str:
-    from facesearch.runtimes.tensorflow import device_of
-
-    return device_of(options)
-
-
-RUNTIMES: dict[str, tuple[Callable[[NetworkSpec], Network], Callable[[RuntimeOptions], str]]] = {
-    "tensorflow": (_tensorflow_load, _tensorflow_device),
-}
-"""Name -> (loader of networks, namer of the device)."""
+def _require(what: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise UsageError(f"there is no {what} {name!r}; choose one of {', '.join(known)}")

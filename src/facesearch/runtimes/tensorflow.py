@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facesearch import weights
 from facesearch.errors import DeviceError, ModelError, UsageError, WeightsError
 from facesearch.runtimes import keras_applications, small_cnn_layers
 from facesearch.runtimes.facenet_h5 import facenet_layers
+from facesearch.runtimes.fetching import Fetch
 from facesearch.runtimes.tensorflow_start import Graph, Shape, import_tensorflow, reason_of
 
 if TYPE_CHECKING:
     from facesearch.runtimes import NetworkSpec, RuntimeOptions
+
+_CPU_TEXT = "CPU, TensorFlow float32"
 
 SMALLEST_SIDE = 12
 """The smallest photo, in pixels, on which P-Net has one answer."""
@@ -61,8 +65,8 @@ class TensorFlowNetwork:
 
 def load(spec: NetworkSpec) -> TensorFlowNetwork:
     """Build ``spec``'s network. See ``facesearch.runtimes.load_network``."""
-    tf = import_tensorflow(spec.threads)
-    device = _device(tf, spec.device)
+    tf = import_tensorflow(spec.options.threads)
+    device = _device(tf, spec.options.device)
     build = _BUILDERS.get(spec.name)
     if build is None:
         known = ", ".join(_BUILDERS)
@@ -80,15 +84,25 @@ def load(spec: NetworkSpec) -> TensorFlowNetwork:
         raise ModelError(f"the network {spec.name} cannot be built: {reason_of(error)}") from error
 
 
-def device_of(options: RuntimeOptions) -> str:
+def knows(name: str, device: str) -> bool:
+    """Whether it can run the network."""
+    return name in _BUILDERS
+
+
+def make_ready(name: str, options: RuntimeOptions, fetch: Fetch) -> None:
+    """See ``facesearch.runtimes.make_ready``."""
+    weights.ensure(name, offline=fetch.offline, report=fetch.report, progress=fetch.progress)
+
+
+def device_of(options: RuntimeOptions, name: str) -> str:
     """See ``facesearch.runtimes.device_name``."""
     if options.device == "cpu":
-        return "CPU"
+        return _CPU_TEXT
     tf = import_tensorflow(options.threads)
     if _device(tf, options.device) == "/CPU:0":
-        return "CPU"
+        return _CPU_TEXT
     details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
-    return str(details.get("device_name", "GPU"))
+    return f"{details.get('device_name', 'GPU')}, TensorFlow float32"
 
 
 def _device(tf: Any, wanted: str) -> str:
@@ -105,9 +119,7 @@ def _device(tf: Any, wanted: str) -> str:
 
 
 def _mtcnn_arrays(name: str, count: int) -> Iterator[NDArray[np.float32]]:
-    from facesearch.weights import load_arrays
-
-    arrays = load_arrays(name)
+    arrays = weights.load_arrays(name)
     if len(arrays) != count:
         raise WeightsError(
             f"the weights {name} hold {len(arrays)} arrays where the network has {count}; "
@@ -200,9 +212,7 @@ def _flat(tf: Any, x: Any) -> Any:
 
 
 def _facenet(tf: Any, spec: NetworkSpec) -> tuple[Shape, Graph]:
-    from facesearch.weights import path_of
-
-    layers = facenet_layers(path_of(spec.name))
+    layers = facenet_layers(weights.path_of(spec.name))
     model = _inception_resnet(tf, layers, spec.name)
     scale = _STANDARDISERS.get(spec.standardise)
     if scale is None:

@@ -17,7 +17,7 @@ from facesearch.search.brute import BruteBackend
 from facesearch.search.exact import ExactBackend
 from facesearch.search.pca import COMPONENTS, PcaBackend
 
-__all__ = ["BACKENDS", "SearchBackend", "load_backend"]
+__all__ = ["BACKENDS", "PLAIN_BACKENDS", "SearchBackend", "load_backend"]
 
 
 class SearchBackend(Protocol):
@@ -47,6 +47,9 @@ BACKENDS: dict[str, Callable[[Embeddings, int], SearchBackend]] = {
     "brute": lambda rows, components: BruteBackend(rows),
     "pca": lambda rows, components: PcaBackend(rows, components or COMPONENTS),
 }
+
+PLAIN_BACKENDS = ("sklearn", "brute")
+"""Those fit for any query: exact, and quickly ready; "brute" is sooner, for it imports nothing."""
 
 
 def load_backend(name: str, rows: Embeddings, components: int = 0) -> SearchBackend:

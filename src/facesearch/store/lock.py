@@ -8,8 +8,6 @@ import platform
 import time
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from facesearch.errors import StoreBusyError
 from facesearch.store.disk import storing
 
@@ -25,6 +23,8 @@ class StoreLock:
     """
 
     def __init__(self, location: Path) -> None:
+        from filelock import FileLock  # not above, for readers need no lock
+
         self._location = location
         self._lock = FileLock(
             location.with_name(location.name + ".lock"), timeout=0, mode=0o600, thread_local=False
@@ -63,6 +63,8 @@ class StoreLock:
             self._lock.release()
 
     def _try(self) -> bool:
+        from filelock import Timeout
+
         try:
             self._lock.acquire(timeout=0)
         except Timeout:

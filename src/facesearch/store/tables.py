@@ -392,9 +392,14 @@ class EmbeddingRows:
             raise IndexError(f"face ids must be from 0 to {int(self.offsets[-1]) - 1}")
         gathered = np.empty((len(ids), self._dim), np.float32)
         part_of = np.searchsorted(self.offsets, ids, side="right") - 1
-        for part in np.unique(part_of).tolist():
+        for part in _distinct(part_of).tolist():
             here = part_of == part
             local = ids[here] - self.offsets[part]
-            self._segments[part].require_blocks(np.unique(local // schema.BLOCK_ROWS))
+            self._segments[part].require_blocks(_distinct(local // schema.BLOCK_ROWS))
             gathered[here] = self.parts[part][local]
         return gathered
+
+
+def _distinct(numbers: Ints) -> Ints:
+    """Which small numbers occur; numpy's own ``unique`` imports much at its first call."""
+    return np.flatnonzero(np.bincount(numbers))

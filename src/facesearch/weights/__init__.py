@@ -1,7 +1,7 @@
 """Files of weights: the manifest, the cache folder, pulling and verifying."""
 
 from facesearch.weights.arrays import load_arrays
-from facesearch.weights.cache import home
+from facesearch.weights.cache import home, locked, writing
 from facesearch.weights.download import Bar, BarFactory, NoBar
 from facesearch.weights.kept import KeptFile, bring, keep, kept, kept_file, sha256_of
 from facesearch.weights.manifest import KEPT, WeightFile, find, load_manifest
@@ -35,6 +35,7 @@ __all__ = [
     "kept_file",
     "load_arrays",
     "load_manifest",
+    "locked",
     "path_of",
     "pull",
     "pull_samples",
@@ -44,4 +45,5 @@ __all__ = [
     "sha256_of",
     "status",
     "verify",
+    "writing",
 ]

