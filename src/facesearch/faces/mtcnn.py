@@ -28,12 +28,17 @@ STRIDE = 2
 """Pixels between neighbouring windows."""
 DRAWN_SCORE = 0.3
 """O-Net's score from which its landmarks are believed in a box that a person drew."""
-HALVED_FROM = 512
-"""Shorter side in pixels from which a photo is halved for its small levels."""
+LARGE = 640
+"""Shorter side in pixels from which a photo is too large to be handled as exactly as smaller ones,
+whose boxes are those of the ``mtcnn`` package to the pixel."""
+TILE = 160
+"""Side in pixels of what P-Net sees at once: what it computes on the way stays in the cache."""
 MAX_PATCHES = 256
 """Patches in one call at most, which bounds memory on crowded photos."""
 
 Floats = NDArray[np.float32]
+Image = NDArray[np.float32] | NDArray[np.uint8]
+"""(h, w, 3) RGB, 0..255."""
 Rows = NDArray[np.float64]
 """(n, 5): x1, y1, x2, y2 in pixels and the score."""
 
@@ -72,7 +77,7 @@ class MtcnnDetector:
         """See ``facesearch.faces.Detector``."""
         if min_face <= 0:
             raise UsageError(f"the smallest face must be above 0 pixels, not {min_face}")
-        image = pixels.astype(np.float32)
+        image = _worked_on(pixels)
         rows = self._propose(image, min_face)
         if len(rows):
             rows = self._refine(image, rows)
@@ -85,42 +90,45 @@ class MtcnnDetector:
         """See ``facesearch.faces.Detector``."""
         drawn = np.array([[box.x, box.y, box.x + box.width, box.y + box.height, 1.0]])
         rows = _squared(drawn)
-        outputs = _run(self._networks.output, pixels.astype(np.float32), rows, 48)
+        outputs = _run(self._networks.output, _worked_on(pixels), rows, 48)
         if outputs["face"][0] < DRAWN_SCORE:
             return ()
         return tuple((float(x), float(y)) for x, y in _landmarks(rows, outputs)[0])
 
-    def _propose(self, image: Floats, min_face: float) -> Rows:
+    def _propose(self, image: Image, min_face: float) -> Rows:
         scales = pyramid(min(image.shape[:2]), min_face, self._options.scale_factor)
-        found = [
-            self._propose_at(level, number, scale)
-            for number, (level, scale) in enumerate(zip(levels(image, scales), scales, strict=True))
-        ]
+        found = [self._propose_at(level) for level in levels(image, scales)]
         if not found:
             return np.empty((0, 5))
-        rows = np.concatenate(found)
-        rows = suppress(rows, 0.5, apart=rows[:, 5])
+        cells = np.concatenate(found)
+        number = np.repeat(np.arange(len(found)), [len(part) for part in found])
+        corners = cells[:, [1, 0, 1, 0]] * STRIDE + np.array([1, 1, CELL, CELL])
+        boxes = (corners + cells[:, 3:] * (CELL - 1.0)) / np.array(scales)[number, None]
+        rows = suppress(np.column_stack([boxes, cells[:, 2]]), 0.5, apart=number)
         return _squared(suppress(best_first(rows), 0.7))
 
-    def _propose_at(self, level: Floats, number: int, scale: float) -> Rows:
-        """(n, 6): proposals in pixels of the photo, and the number of the level."""
-        maps = self._networks.proposal(level[None])
-        scores = maps["face"][0]
-        _require_finite(scores)
-        y, x = np.nonzero(scores > self._options.thresholds[0])
-        offsets = maps["box"][0, y, x]
-        _require_finite(offsets)
-        corners = np.stack([x, y, x, y], axis=1) * STRIDE + np.array([1, 1, CELL, CELL])
-        boxes = (corners + offsets * (CELL - 1.0)) / scale
-        return best_first(np.column_stack([boxes, scores[y, x], np.full(len(x), number)]))
+    def _propose_at(self, level: Floats) -> Rows:
+        """(n, 7): row and column of a proposing cell, its score and offsets; best first."""
+        found = []
+        for top, left, tile in tiles(level):
+            maps = self._networks.proposal(tile[None])
+            scores = maps["face"][0]
+            _require_finite(scores)
+            y, x = np.nonzero(scores > self._options.thresholds[0])
+            cells = np.empty((len(y), 7))
+            cells[:, 0], cells[:, 1], cells[:, 2] = y + top, x + left, scores[y, x]
+            cells[:, 3:] = maps["box"][0, y, x]
+            _require_finite(cells)
+            found.append(cells)
+        return best_first(found[0] if len(found) == 1 else np.concatenate(found), by=2)
 
-    def _refine(self, image: Floats, rows: Rows) -> Rows:
+    def _refine(self, image: Image, rows: Rows) -> Rows:
         outputs = _run(self._networks.refinement, image, rows, 24)
         rows = _adjusted(rows, outputs)
         rows = rows[rows[:, 4] > self._options.thresholds[1]]
         return _squared(suppress(best_first(rows), 0.7))
 
-    def _finish(self, image: Floats, rows: Rows) -> tuple[Rows, NDArray[np.float64]]:
+    def _finish(self, image: Image, rows: Rows) -> tuple[Rows, NDArray[np.float64]]:
         outputs = _run(self._networks.output, image, rows, 48)
         landmarks = _landmarks(rows, outputs).reshape(-1, 10)
         rows = np.column_stack([_adjusted(rows, outputs), landmarks])
@@ -183,27 +191,57 @@ def _faces(rows: Rows, landmarks: NDArray[np.float64], height: int, width: int) 
     ]
 
 
-def levels(image: Floats, scales: Sequence[float]) -> Iterator[Floats]:
-    """The photo at each of ``scales``, largest first, (h, w, 3), shrunk areas averaged.
+def _worked_on(pixels: Pixels) -> Image:
+    """Small photos in float32, where a level's rounding would move boxes; large ones as they are,
+    which takes a quarter of the memory.
+    """
+    return pixels if min(pixels.shape[:2]) >= LARGE else pixels.astype(np.float32)
 
-    Small levels of a large photo are made of one that was halved before: most of the time would go
-    into reading all its pixels for each level. In small photos that would move boxes by a pixel.
+
+def levels(image: Image, scales: Sequence[float]) -> Iterator[Floats]:
+    """The photo at each of ``scales``, largest first, (h, w, 3).
+
+    Shrunk areas are averaged. A large photo is halved as often as a level allows, and what is left
+    is linear between pixels: nearly all the time would go into reading its pixels for each level.
     """
     import cv2
 
-    source = image
+    halved = image
     for scale in scales:
         height, width = int(image.shape[0] * scale), int(image.shape[1] * scale)
-        while min(source.shape[:2]) >= max(HALVED_FROM, 4 * min(height, width)):
-            half = source.shape[1] // 2, source.shape[0] // 2
-            source = cv2.resize(source, half, interpolation=cv2.INTER_AREA)
-        shrinks = height <= source.shape[0] and width <= source.shape[1]
-        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        yield np.asarray(cv2.resize(source, (width, height), interpolation=method), np.float32)
+        method = cv2.INTER_LINEAR
+        if min(image.shape[:2]) >= LARGE:
+            while min(halved.shape[:2]) >= 2 * min(height, width):
+                half = halved.shape[1] // 2, halved.shape[0] // 2
+                halved = cv2.resize(halved, half, interpolation=cv2.INTER_AREA)
+        elif scale <= 1:
+            method = cv2.INTER_AREA
+        level = cv2.resize(halved, (width, height), interpolation=method)
+        yield np.asarray(level, np.float32)
 
 
-def _run(network: Network, image: Floats, rows: Rows, size: int) -> dict[str, Floats]:
-    """Cut out ``rows``, run ``network`` over them in padded chunks, and join the outputs."""
+def tiles(level: Floats) -> Iterator[tuple[int, int, Floats]]:
+    """A level cut into parts that overlap by P-Net's window, so that memory has a bound.
+
+    Yields:
+        Row and column of the part's first cell, and its pixels; the cells of all parts are those of
+        the whole.
+    """
+    for top, bottom in _spans(level.shape[0]):
+        for left, right in _spans(level.shape[1]):
+            yield top // STRIDE, left // STRIDE, level[top:bottom, left:right]
+
+
+def _spans(length: int) -> Iterator[tuple[int, int]]:
+    """First and last pixel of each part along one side."""
+    overlap = CELL - STRIDE
+    starts = range(0, max(1, length - overlap - TILE // 4), TILE)  # none that is next to nothing
+    for start in starts:
+        yield start, length if start == starts[-1] else start + TILE + overlap
+
+
+def _run(network: Network, image: Image, rows: Rows, size: int) -> dict[str, Floats]:
+    """Cut out ``rows``, run ``network`` over them in chunks, and join the outputs."""
     parts: list[dict[str, Floats]] = []
     for boxes in _chunks(rows):
         parts.append(network(patches(image, boxes, size)))
@@ -220,7 +258,7 @@ def _chunks(rows: Rows) -> Iterator[Rows]:
         yield rows[start : start + MAX_PATCHES]
 
 
-def patches(image: Floats, rows: Rows, size: int) -> Floats:
+def patches(image: Image, rows: Rows, size: int) -> Floats:
     """Cut the boxes of ``rows`` out of ``image`` and resample them to ``size``.
 
     Corners of a patch lie on corners of its box, pixels between are bilinear, what lies outside
@@ -270,7 +308,7 @@ def _squared(rows: Rows) -> Rows:
     return np.column_stack([corners, corners + longest, rows[:, 4]])
 
 
-def _require_finite(values: Floats) -> None:
+def _require_finite(values: NDArray[np.floating]) -> None:
     if not math.isfinite(values.sum()):  # one number that is none makes the sum none
         raise ModelError(
             "a network of the face detector gave values that are no numbers; "

@@ -11,16 +11,20 @@ BLOCK = 256
 Rows = NDArray[np.float64]
 
 
-def best_first(rows: Rows) -> Rows:
-    """``rows`` by their scores, (n, 5 or more).
+def best_first(rows: Rows, by: int = 4) -> Rows:
+    """``rows`` by their scores, which are in column ``by``.
 
     Scores of exactly 1 are common; the ``mtcnn`` package's own sort leaves them in its order.
     """
-    return rows[np.argsort(rows[:, 4])[::-1]]
+    return rows[np.argsort(rows[:, by])[::-1]]
 
 
 def suppress(
-    rows: Rows, threshold: float, *, of_smaller: bool = False, apart: Rows | None = None
+    rows: Rows,
+    threshold: float,
+    *,
+    of_smaller: bool = False,
+    apart: NDArray[np.intp] | None = None,
 ) -> Rows:
     """Drop each box that overlaps a better one by more than ``threshold``.
 

@@ -38,7 +38,7 @@ def draw_rnet(arrays: Arrays) -> bytes:
     """R-Net's graph. Raises WeightsError where the arrays do not fit."""
     net = _Mtcnn(arrays, 16)
     x = net.graph.pool("pool_2", net.conv("conv_2", net.first("conv_1", size=3)), 3, 2)
-    x = net.hidden("dense_4", net.flat(net.conv("conv_3", x)))
+    x = net.hidden("dense_4", net.conv("conv_3", x), 3)
     net.dense("box", x)
     net.face(x)
     return net.graph.build("mtcnn-rnet", 24, {"face": [], "box": [4]})
@@ -49,7 +49,7 @@ def draw_onet(arrays: Arrays) -> bytes:
     net = _Mtcnn(arrays, 21)
     x = net.graph.pool("pool_2", net.conv("conv_2", net.first("conv_1", size=3)), 3, 2)
     x = net.graph.pool("pool_3", net.conv("conv_3", x), 2, 2, whole=False)
-    x = net.hidden("dense_5", net.flat(net.conv("conv_4", x)))
+    x = net.hidden("dense_5", net.conv("conv_4", x), 3)
     net.dense("box", x)
     net.dense("landmarks", x)
     net.face(x)
@@ -122,18 +122,23 @@ class _Mtcnn:
         y = self.graph.convolution(name, value.name, Convolution(kernel, bias))
         return self._prelu(y, slope)
 
-    def hidden(self, name: str, x: str) -> str:
-        """A dense layer and its PReLU."""
-        return self._prelu(self.dense(name, x), next(self._arrays), places=False)
+    def hidden(self, name: str, x: str, side: int) -> str:
+        """A dense layer over ``side`` by ``side`` places, and its PReLU.
+
+        MTCNN's were trained on columns, lines, channels.
+        """
+        kernel, bias = next(self._arrays), next(self._arrays)
+        places = kernel.reshape(side, side, -1, len(bias)).transpose(2, 1, 0, 3)
+        y = self._gemm(name, self._flat(x), places.reshape(kernel.shape), bias)
+        return self._prelu(y, next(self._arrays), places=False)
 
     def dense(self, name: str, x: str) -> str:
         """A dense layer."""
         return self._gemm(name, x, next(self._arrays), next(self._arrays))
 
-    def flat(self, x: str) -> str:
-        """MTCNN's dense layers were trained on columns before rows."""
-        y = self.graph.node("Transpose", [x], "columns_first", perm=[0, 3, 2, 1])
-        return self.graph.node("Flatten", [y], "flat")
+    def _flat(self, x: str) -> str:
+        """All values of an item in a row: channels, lines, columns."""
+        return self.graph.node("Flatten", [x], "flat")
 
     def heads_over(self, x: str) -> None:
         """Box and face at every place, from one convolution."""
@@ -167,7 +172,7 @@ class _Mtcnn:
         # Softmax of two, to the last bit: scores near 1 decide which box is best, and the
         # runtime's own Sigmoid is an approximation.
         graph = self.graph
-        one = graph.weight("one", np.array(1, np.float32))
+        one = graph.weight("one", np.ones((1,) * (axis + 1), np.float32))  # slow as a scalar
         whole = graph.node("Add", [graph.node("Exp", [odds], "exp"), one], "plus_one")
         share = graph.node("Reciprocal", [whole], "share")
         graph.node("Squeeze", [share, graph.weight("axis", np.array([axis], np.int64))], "face")
