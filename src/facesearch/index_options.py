@@ -32,6 +32,7 @@ class IndexOptions:
     ``system`` is a name of ``systems.SYSTEMS``, ``model`` one of the weights manifest; one excludes
     the other. ``min_face`` is in pixels of the original photo,
     ``min_score`` 0..1, ``max_side`` the longer side at which photos are decoded, in pixels.
+    ``detail`` is "normal" or "high", which searches photos at their full size.
     ``max_pixels`` bounds what is decoded at all. ``only`` are the relative paths to look at, the
     rest of the folder and of the store stays as it is. ``exclude`` are glob patterns, remembered by
     the store until ``forget_excludes``. ``jobs`` are worker processes. ``device``, ``runtime`` and
@@ -44,6 +45,7 @@ class IndexOptions:
     min_face: int | None = None
     min_score: float | None = None
     max_side: int | None = None
+    detail: str | None = None
     max_pixels: int | None = None
     exclude: tuple[str, ...] = ()
     only: frozenset[str] | None = None
@@ -75,25 +77,34 @@ def choose_recipe(held: Store | None, options: IndexOptions) -> Recipe:
         RecipeMismatchError: they ask for something else than the store was made with, and
             ``redetect`` is not set.
     """
-    recipe = _asked_for(held, options)
-    detector = recipe.detector
-    if recipe.subject == "photo" and (options.min_face, options.min_score) != (None, None):
-        raise UsageError(
-            f"--min-face and --min-score are for faces, and {recipe.name} takes whole photos; "
-            "leave them out"
-        )
-    if options.min_face is not None:
-        detector = dataclasses.replace(detector, min_face=options.min_face, min_face_share=0.0)
-    if options.min_score is not None:
-        detector = detector.with_min_score(options.min_score)
-    max_side = recipe.max_side if options.max_side is None else options.max_side
-    recipe = dataclasses.replace(recipe, detector=detector, max_side=max_side)
+    recipe = _as_detected(_asked_for(held, options), options)
     if held is not None and recipe != held.recipe and not options.redetect:
         raise RecipeMismatchError(
             f"{held.path}: made with {held.recipe.differences(recipe)}; leave the option out, or "
             "detect every photo again with --redetect"
         )
     return recipe
+
+
+def _as_detected(recipe: Recipe, options: IndexOptions) -> Recipe:
+    """The recipe with the detection options that were given."""
+    for_faces = (options.min_face, options.min_score, options.detail)
+    if recipe.subject == "photo" and for_faces != (None, None, None):
+        raise UsageError(
+            f"--min-face, --min-score and --detail are for faces, and {recipe.name} takes whole "
+            "photos; leave them out"
+        )
+    if options.detail is not None and options.max_side is not None:
+        raise UsageError("--detail and --max-side exclude each other: detail says how large")
+    if options.detail is not None:
+        recipe = recipe.in_detail(options.detail == "high")
+    detector = recipe.detector
+    if options.min_face is not None:
+        detector = dataclasses.replace(detector, min_face=options.min_face, min_face_share=0.0)
+    if options.min_score is not None:
+        detector = detector.with_min_score(options.min_score)
+    max_side = recipe.max_side if options.max_side is None else options.max_side
+    return dataclasses.replace(recipe, detector=detector, max_side=max_side)
 
 
 def default_recipe(model: str) -> Recipe:
@@ -179,13 +190,20 @@ def plan_options(held: Store | None, options: IndexOptions) -> PlanOptions:
     )
 
 
-def query_spec(held: Store, runtime: RuntimeOptions) -> ProcessSpec:
+def query_spec(
+    held: Store, runtime: RuntimeOptions, looked: IndexOptions | None = None
+) -> ProcessSpec:
     """How to embed query photos as the store's rows were made.
 
-    A query photo may be as large as those that were indexed.
+    A query photo may be as large as those that were indexed. ``looked``: its options of detection
+    apply to the query photos, whatever the store was made with.
+
+    Raises:
+        UsageError: options of detection for a store of whole photos.
     """
+    recipe = _as_detected(held.recipe, looked or IndexOptions())
     pixels = with_remembered(held, IndexOptions()).max_pixels or DEFAULT_MAX_PIXELS
-    return ProcessSpec(held.recipe, pixels, runtime)
+    return ProcessSpec(recipe, pixels, runtime)
 
 
 def choose_jobs(options: IndexOptions, photos: int, model: str = DEFAULT_MODEL) -> int:

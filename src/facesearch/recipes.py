@@ -91,7 +91,8 @@ EXTRACTORS = {
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Photo to rows, complete. ``max_side`` bounds the longer side at which photos are decoded.
+    """Photo to rows, complete. ``max_side`` bounds the longer side at which photos are decoded,
+    None decodes them whole.
 
     ``further_crops`` are cut as well, and a face's row is the mean of all its crops' rows.
     """
@@ -100,8 +101,19 @@ class Recipe:
     detector: DetectorOptions = field(default_factory=DetectorOptions)
     crop: CropOptions = field(default_factory=CropOptions)
     extractor: ExtractorOptions = field(default_factory=ExtractorOptions)
-    max_side: int = 2048
+    max_side: int | None = 2048
     further_crops: tuple[CropOptions, ...] = ()
+
+    def in_detail(self, high: bool = True) -> Recipe:
+        """The same, searching photos at their full size for faces from ``min_face`` pixels up, or
+        as photos are searched by default.
+        """
+        if not high:
+            usual = Recipe()
+            share, side = usual.detector.min_face_share, usual.max_side
+        else:
+            share, side = 0.0, None
+        return replace(self, detector=replace(self.detector, min_face_share=share), max_side=side)
 
     @property
     def crops(self) -> tuple[CropOptions, ...]:
@@ -151,7 +163,7 @@ class Recipe:
         telling = [key for key in unequal if key not in _TOLD_BY_OTHERS]
         differing = telling or [key for key in unequal if key != "name"]
         return ", ".join(
-            f"{key.split()[-1].replace('_', '-')} {mine.get(key)}, not {its.get(key)}"
+            f"{key.split()[-1].replace('_', '-')} {_told(key, mine)}, not {_told(key, its)}"
             for key in differing
         )
 
@@ -167,6 +179,10 @@ class Recipe:
         return _digest(
             {key: data[key] for key in ("crop", "further_crops", "extractor") if key in data}
         )
+
+
+def _told(key: str, values: dict[str, Any]) -> object:
+    return "unlimited" if values.get(key, "") is None else values.get(key)
 
 
 def _digest(data: dict[str, Any]) -> str:

@@ -101,7 +101,7 @@ def test_everything_that_can_be_said():
         "not read: 12,031 .mov, 310 .pdf",
         "root away, 31,204 photos kept: /mnt/disk (missing)",
         "3,120 photos are gone, more than a tenth: kept; facesearch index --prune removes them",
-        "in 120 photos faces under 60 px could not be found (--max-side, --min-face)",
+        "in 120 photos faces under 60 px could not be found (--detail high, --min-face)",
         "1 further page or frame not searched: only the first of each file is",
         "took 2 min 31 s, 26.6 photos/s, on cpu",
         "store: /my photos/faces.npz (12.3 MB)",

@@ -9,7 +9,7 @@ import click
 
 from facesearch.cli.index_systems import SystemStore, run_in_turn, stores_of
 from facesearch.cli.numbers import number
-from facesearch.cli.runtimes import runtime_choices
+from facesearch.cli.runtimes import detail_choice, runtime_choices
 from facesearch.cli.stores import choose_store, remember, say_store, store_option
 from facesearch.cli.transfer import transfer_bar
 from facesearch.errors import EXIT_FAILED
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     metavar="PX",
     help="Decode larger photos down to this (2048).",
 )
+@detail_choice
 @click.option(
     "--max-pixels",
     type=click.IntRange(min=1),

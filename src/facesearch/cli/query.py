@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import sys
@@ -15,7 +14,7 @@ import click
 
 from facesearch.cli.numbers import number
 from facesearch.cli.pictures import NumberedPictures, draw_sheets, require_sheet
-from facesearch.cli.runtimes import runtime_choices
+from facesearch.cli.runtimes import detail_choice, runtime_choices
 from facesearch.cli.stores import existing_store, go_on, remember, say, say_store, store_option
 from facesearch.cli.transfer import report_line, transfer_bar
 from facesearch.errors import EXIT_FAILED, EXIT_NO_FACE, PhotoError, UsageError
@@ -23,6 +22,7 @@ from facesearch.records import Box, QueryReport, QueryResult
 from facesearch.search import PLAIN_BACKENDS
 
 if TYPE_CHECKING:
+    from facesearch.index_options import IndexOptions
     from facesearch.querying import Asked, Embedder
     from facesearch.report import Format
     from facesearch.runtimes import RuntimeOptions
@@ -115,6 +115,7 @@ def _box(context: click.Context, parameter: click.Parameter, value: str | None) 
     callback=number,
     help="Lowest detection score in the query photo, 0 to 1.",
 )
+@detail_choice
 @click.option(
     "--format",
     "format_",
@@ -144,6 +145,7 @@ def query(
     store: Path | None,
     k: int | Literal["all"],
     min_score: float | None,
+    detail: str | None,
     format_: Format,
     as_json: bool,
     contact_sheet: Path | None,
@@ -162,7 +164,7 @@ def query(
     """
     from facesearch import querying
     from facesearch.gallery.npz import NpzGallery
-    from facesearch.index_options import cores
+    from facesearch.index_options import IndexOptions, cores
     from facesearch.report import render_query
     from facesearch.runtimes import RuntimeOptions
     from facesearch.store import Store
@@ -179,7 +181,8 @@ def query(
     if contact_sheet is not None:
         require_sheet(contact_sheet)
     on = RuntimeOptions(runtime, device, cores(), precision)
-    embedder = _embedder(gallery.store, min_score, on, offline)
+    looked = IndexOptions(min_score=min_score, detail=detail)
+    embedder = _embedder(gallery.store, looked, on, offline)
     report = querying.query(gallery, embedder, [*asked.items()], options, NumberedPictures())
     _tell(report, format_)
     sys.stdout.buffer.write(render_query(report, format_))
@@ -235,21 +238,13 @@ def _in_folder(folder: str) -> Iterator[Asked]:
 
 
 def _embedder(
-    held: Store, min_score: float | None, runtime: RuntimeOptions, offline: bool
+    held: Store, looked: IndexOptions, runtime: RuntimeOptions, offline: bool
 ) -> Embedder:
     from facesearch.index_options import query_spec
     from facesearch.processing import LazyPipeline
     from facesearch.runtimes import Fetch
 
-    spec = query_spec(held, runtime)
-    if min_score is not None:
-        if held.recipe.subject == "photo":
-            raise UsageError(
-                f"{held.path}: this store compares whole photos, no face is looked for; leave out "
-                "--min-score"
-            )
-        detector = spec.recipe.detector.with_min_score(min_score)
-        spec = dataclasses.replace(spec, recipe=dataclasses.replace(spec.recipe, detector=detector))
+    spec = query_spec(held, runtime, looked)
     fetch = Fetch(offline, report_line, transfer_bar)
     return LazyPipeline(spec, partial(spec.make_ready, fetch))
 

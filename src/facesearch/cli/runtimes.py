@@ -1,4 +1,4 @@
-"""The options that say what runs the networks, the same in every command."""
+"""Options of every command that runs the networks: on what, and how closely photos are searched."""
 
 from __future__ import annotations
 
@@ -38,3 +38,10 @@ _OPTIONS = (
         help="Of the embedding network; auto is the fastest that loses nothing here.",
     ),
 )
+
+detail_choice = click.option(
+    "--detail",
+    type=click.Choice(["normal", "high"]),
+    help="high searches photos at full size for faces from 20 pixels up, as in group photos.",
+)
+"""Adds --detail."""

@@ -58,15 +58,12 @@ def check_crops(batch: Pixels, side: int) -> None:
 
 
 def chunks(count: int, largest: int) -> Iterator[slice]:
-    """Split ``count`` crops into chunks whose sizes are powers of two, at most ``largest``.
-
-    So only a few shapes are ever compiled and nothing is computed for padding.
+    """Split ``count`` crops into as few chunks of at most ``largest`` as will do, of even sizes: a
+    network is slower on one crop than on several.
     """
-    start = 0
-    while start < count:
-        size = min(largest, 1 << ((count - start).bit_length() - 1))
-        yield slice(start, start + size)
-        start += size
+    parts = -(-count // largest)
+    for part in range(parts):
+        yield slice(count * part // parts, count * (part + 1) // parts)
 
 
 def run(network: Network, pixels: NDArray[np.float32], options: ExtractorOptions) -> Embeddings:

@@ -125,7 +125,7 @@ def _summary_lines(summary: IndexSummary) -> list[str]:
         )
     lines += [
         f"in {count(photos, 'photo')} faces under {pixels} px could not be found "
-        "(--max-side, --min-face)"
+        "(--detail high, --min-face)"
         for pixels, photos in summary.small_faces
     ]
     if summary.further_pages:
