@@ -2,7 +2,7 @@
 
 from facesearch.evaluation.costs import Forecast
 from facesearch.evaluation.enrolment import Dataset, Limit, enrol, read_dataset
-from facesearch.evaluation.running import EvalHooks, EvalOptions, evaluate
+from facesearch.evaluation.running import EvalHooks, EvalOptions, evaluate, measure
 
 __all__ = [
     "Dataset",
@@ -12,5 +12,6 @@ __all__ = [
     "Limit",
     "enrol",
     "evaluate",
+    "measure",
     "read_dataset",
 ]

@@ -129,6 +129,13 @@ def evaluate(
     )
 
 
+def measure(
+    dataset: Dataset, system: System, store: Path, options: EvalOptions, hooks: EvalHooks
+) -> SystemRecord:
+    """One system over the data set, with what comparing it needs; see ``evaluate``."""
+    return _Work(dataset, store, options, hooks).record(system)
+
+
 @dataclass(frozen=True, slots=True)
 class _Protocols:
     """What the protocols found for one system; see ``SystemResult`` and ``SystemRecord``."""
