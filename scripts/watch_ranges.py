@@ -28,6 +28,7 @@ from facesearch.runtimes import RuntimeOptions
 from facesearch.runtimes.facenet_h5 import facenet_layers
 from facesearch.runtimes.graphs.eight_bit import Watching
 from facesearch.runtimes.graphs.facenet import draw_facenet
+from facesearch.runtimes.onnx import import_runtime
 from facesearch.weights import path_of
 
 MODEL = "facenet-128"
@@ -81,14 +82,13 @@ def faces_of(photos: list[Path], count: int) -> Iterator[NDArray[np.uint8]]:
 def ranges(crops: NDArray[np.uint8]) -> dict[str, tuple[float, float]]:
     """Value -> the range that holds its least and greatest on most crops."""
     import onnx
-    import onnxruntime
 
     watching = Watching()
     model = onnx.load_from_string(draw_facenet(facenet_layers(path_of(MODEL)), "face", watching))
     for name in watching.watched:
         kind = onnx.TensorProto.FLOAT
         model.graph.output.append(onnx.helper.make_tensor_value_info(name, kind, None))
-    session = onnxruntime.InferenceSession(model.SerializeToString())
+    session = import_runtime().InferenceSession(model.SerializeToString())
     low: dict[str, list[float]] = {name: [] for name in watching.watched}
     high: dict[str, list[float]] = {name: [] for name in watching.watched}
     for start in range(0, len(crops), BATCH):

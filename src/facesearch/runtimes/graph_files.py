@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from facesearch import weights
-from facesearch.errors import UsageError, WeightsError
+from facesearch.errors import ModelError, UsageError, WeightsError
 from facesearch.runtimes.fetching import Fetch
-from facesearch.runtimes.graphs import drawing_of
+from facesearch.runtimes.graphs import DRAWINGS, drawing_of
 
 VERSION = 1
 """Of the drawings; a graph drawn by another version is drawn again."""
@@ -44,6 +46,28 @@ def graph_file(name: str, precision: str) -> GraphFile:
     return GraphFile(name, precision, path, stated or _hash_beside(path, name))
 
 
+def graphs_of(name: str) -> list[GraphFile]:
+    """The graphs of a network in all its precisions; none where ONNX Runtime does not run it."""
+    if name not in DRAWINGS:
+        return []
+    return [graph_file(name, precision) for precision in DRAWINGS[name].precisions]
+
+
+def state_of(graph: GraphFile, *, hashed: bool = False) -> Literal["present", "missing", "damaged"]:
+    """Whether the graph is there; without ``hashed`` its bytes are not read.
+
+    A graph that another version drew, or from other weights, is "damaged" too: both are mended by
+    drawing it again.
+
+    Raises:
+        WeightsError: it is there and cannot be read.
+    """
+    if not graph.path.is_file():
+        return "missing"
+    right = is_there(graph) if hashed else bool(graph.sha256)
+    return "present" if right else "damaged"
+
+
 def is_there(graph: GraphFile) -> bool:
     """Whether the graph is there with the right bytes.
 
@@ -72,6 +96,21 @@ def read_graph(name: str, precision: str) -> bytes:
     return data
 
 
+def draw_missing(names: Sequence[str], fetch: Fetch) -> list[GraphFile]:
+    """Draws what is missing or damaged of the networks' graphs, in all precisions.
+
+    Returns:
+        Those drawn.
+
+    Raises:
+        WeightsError, ModelError: as ``ensure_graph``.
+    """
+    drawn = [graph for name in names for graph in graphs_of(name) if not is_there(graph)]
+    for graph in drawn:
+        ensure_graph(graph.name, graph.precision, fetch)
+    return drawn
+
+
 def ensure_graph(name: str, precision: str, fetch: Fetch) -> Path:
     """The graph's file, drawn first where it is missing; the weights are fetched if that needs it.
 
@@ -79,6 +118,7 @@ def ensure_graph(name: str, precision: str, fetch: Fetch) -> Path:
         UsageError: as ``graph_file``.
         WeightsError: the weights cannot be had, the folder not be written, or other bytes came out
             than the manifest states.
+        ModelError: the package that writes graphs cannot be loaded.
     """
     graph = graph_file(name, precision)
     if is_there(graph):
@@ -91,7 +131,13 @@ def ensure_graph(name: str, precision: str, fetch: Fetch) -> Path:
 
 
 def _draw(graph: GraphFile) -> None:
-    data = drawing_of(graph.name).draw(graph.precision)
+    try:
+        data = drawing_of(graph.name).draw(graph.precision)
+    except ImportError as error:
+        raise ModelError(
+            f"{graph.name} cannot be drawn ({error}); "
+            "install what is missing with: pip install --force-reinstall onnx"
+        ) from error
     digest = hashlib.sha256(data).hexdigest()
     stated = weights.find(graph.name).graphs.get(graph.precision)
     if stated is not None and digest != stated:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,13 +107,15 @@ def _device(wanted: str) -> str:
 
 
 def _providers() -> list[str]:
-    return list(_runtime().get_available_providers())
+    return list(import_runtime().get_available_providers())
 
 
 def _gpu_remedy() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
-        importlib.metadata.version("onnxruntime-gpu")
-    except importlib.metadata.PackageNotFoundError:
+        version("onnxruntime-gpu")
+    except PackageNotFoundError:
         return "use --device cpu, or on an NVIDIA machine: pip install 'facesearch[gpu]'"
     # Both packages bring the same folder, so the one installed last is the one that runs.
     return (
@@ -124,7 +125,7 @@ def _gpu_remedy() -> str:
 
 
 def _session(graph: bytes, options: RuntimeOptions) -> Any:
-    runtime = _runtime()
+    runtime = import_runtime()
     settings = runtime.SessionOptions()
     settings.intra_op_num_threads = options.threads
     settings.inter_op_num_threads = 1
@@ -145,7 +146,14 @@ def _session(graph: bytes, options: RuntimeOptions) -> Any:
     return session
 
 
-def _runtime() -> Any:
+def import_runtime() -> Any:
+    """ONNX Runtime, which must not tell anybody that it runs.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    # Microsoft's builds else keep an identifier in the home folder, for sending.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
         import onnxruntime
     except Exception as error:

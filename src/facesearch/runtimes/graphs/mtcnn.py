@@ -101,14 +101,17 @@ class _Mtcnn:
         )  # fmt: skip
         x = graph.node("Transpose", ["pixels"], "channels_first", perm=[0, 3, 1, 2])
         pooled = graph.pool(f"{name}/pool", graph.convolution(name, x, both), size, 2, whole=False)
-        parts = graph.split(pooled, ["falling", "rising", "negated", "spare"], sizes, axis=1)
+        names = ["falling", "rising", "negated", "spare"]
+        graph.split(pooled, names, sizes, axis=1)
+        low, high, negated, _ = (f"{pooled}/{part}" for part in names)
         steep = slope[rising] > 1
         sign = np.where(steep, np.float32(-1), np.float32(1))
-        flat = graph.times(parts[1], sign) if steep.any() else parts[1]
-        ends = [
-            graph.larger(parts[0], graph.times(parts[2], -slope[falling])),
-            graph.larger(flat, graph.times(parts[1], sign * slope[rising], "slope")),
-        ]
+        flat = graph.times(high, sign) if steep.any() else high
+        ends = []
+        if len(falling):
+            ends.append(graph.larger(low, graph.times(negated, -slope[falling])))
+        if len(rising):
+            ends.append(graph.larger(flat, graph.times(high, sign * slope[rising], "slope")))
         joined = graph.join(f"{name}/prelu", ends)
         signs = np.concatenate([np.ones(len(falling), np.float32), sign])
         return _Value(joined, np.concatenate([falling, rising]), signs)
