@@ -201,8 +201,7 @@ def _compare_all(
     for entry in () if is_gone(whole) else source.entries():
         if not _wanted(entry.key, options):
             continue
-        work = Work(scope.root, entry, scope.path(entry.key))
-        _compare(plan, work, source, files.get(entry.key), options)
+        _compare(plan, scope, source, (entry, files.get(entry.key)), options)
         unseen.pop(entry.key, None)
     plan.there[scope] = plan.seen - before
     return unseen
@@ -214,31 +213,33 @@ def _wanted(key: str, options: PlanOptions) -> bool:
 
 def _compare(
     plan: Plan,
-    work: Work,
+    scope: Scope,
     source: FolderSource,
-    before: tuple[Place, Known] | None,
+    file: tuple[PhotoEntry, tuple[Place, Known] | None],
     options: PlanOptions,
 ) -> None:
-    entry = work.entry
+    """Enters one file into the plan: as it is now, and as it was if it is known."""
+    entry, before = file
     if before is None:
         if source.probe(entry) != "not-read":
-            plan.read.append(work)  # a failure too: whoever reads it says what is wrong
+            # A failure too: whoever reads it says what is wrong.
+            plan.read.append(Work(scope.root, entry, scope.path(entry.key)))
         return
-    place, file = before
-    own = place == (work.root, entry.key)
-    again = file.failure in TRANSIENT_REASONS | options.retry
-    same = (file.size, file.mtime_ns) == (entry.size, entry.mtime_ns)
+    place, known = before
+    own = place == (scope.root, entry.key)
+    again = known.failure in TRANSIENT_REASONS or known.failure in options.retry
+    same = (known.size, known.mtime_ns) == (entry.size, entry.mtime_ns)
     if same and not again and not options.verify_content:
         if own:
             plan.unchanged += 1
         else:
-            plan.taken_over.append(Move(work.root, entry, file.content, place))
+            plan.taken_over.append(Move(scope.root, entry, known.content, place))
     elif source.probe(entry) == "not-read":
         plan.dropped.append(place)
     else:
         kind = "retry" if again else "changed"
-        earlier = None if own else place
-        plan.read.append(replace(work, kind=kind, content=file.content, before=earlier))
+        work = Work(scope.root, entry, scope.path(entry.key), kind, known.content)
+        plan.read.append(work if own else replace(work, before=place))
 
 
 def _sort_unseen(

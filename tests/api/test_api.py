@@ -41,7 +41,7 @@ def colors(monkeypatch):
         return ColorEmbedder()
 
     monkeypatch.setattr("facesearch.processing.Pipeline", load)
-    monkeypatch.setattr("facesearch.weights.ensure", lambda *names, **options: None)
+    monkeypatch.setattr("facesearch.processing.make_ready", lambda *names: None)
     return loaded
 
 
@@ -133,6 +133,19 @@ def test_options(store, crowd, photo, tmp_path):
 def test_options_that_cannot_be_meant(store, photo, options):
     with pytest.raises(UsageError):
         facesearch.open(store).query(photo, **options)
+
+
+def test_back_ends_give_the_same_answers(store, photo):
+    plain, brute = facesearch.open(store), facesearch.open(store, backend="brute")
+    assert brute.query(photo) == plain.query(photo)
+    assert brute.query(row_of(BLUE)) == plain.query(row_of(BLUE))
+    assert brute.query(photo, expand=True) == plain.query(photo, expand=True)
+
+
+@pytest.mark.parametrize("backend", ["pca", "faiss", ""])
+def test_back_ends_that_no_query_runs_on(store, backend):
+    with pytest.raises(UsageError, match=r"choose one of: sklearn, brute$"):
+        facesearch.open(store, backend=backend)
 
 
 @pytest.mark.parametrize("options", [{"face": 1}, {"box": (0, 0, 5, 5)}, {"exclude_self": True}])
@@ -276,10 +289,10 @@ def test_embed(store, photo, crowd, tmp_path):
 
 
 def test_a_download_is_logged(store, photo, monkeypatch, caplog):
-    def ensure(name, *, offline, report):
-        report(f"{name} is missing; downloading it once")
+    def make_ready(names, options, fetch):
+        fetch.report(f"{names[-1]} is missing; downloading it once")
 
-    monkeypatch.setattr("facesearch.weights.ensure", ensure)
+    monkeypatch.setattr("facesearch.processing.make_ready", make_ready)
     with caplog.at_level("INFO", logger="facesearch"):
         facesearch.open(store).query(photo)
     assert "facenet-128 is missing" in caplog.text

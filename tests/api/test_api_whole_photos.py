@@ -25,7 +25,7 @@ from small_store import (
 @pytest.fixture(autouse=True)
 def colors(monkeypatch):
     monkeypatch.setattr("facesearch.processing.Pipeline", embedder_of)
-    monkeypatch.setattr("facesearch.weights.ensure", lambda *names, **options: None)
+    monkeypatch.setattr("facesearch.processing.make_ready", lambda *names: None)
 
 
 @pytest.fixture

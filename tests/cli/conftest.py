@@ -74,7 +74,7 @@ def program(folder, monkeypatch, capfdbinary) -> Program:
 
     monkeypatch.setattr("facesearch.processing.Pipeline", embedder_of)
     monkeypatch.setattr("facesearch.calibration.find_calibration", lambda space: None)
-    monkeypatch.setattr("facesearch.weights.ensure", lambda *names, **options: None)
+    monkeypatch.setattr("facesearch.processing.make_ready", lambda *names: None)
 
     def go(*arguments: object, stdin: bytes = b"") -> Done:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin)))

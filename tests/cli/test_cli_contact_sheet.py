@@ -162,7 +162,7 @@ def test_what_was_found_is_printed_before_the_sheet_fails(program, store, red, m
 
 
 def test_many_neighbours_do_not_take_all_memory(program, store, red, monkeypatch):
-    monkeypatch.setattr("facesearch.report.MOST_NEIGHBORS", 3)
+    monkeypatch.setattr("facesearch.report.contact_sheet.MOST_NEIGHBORS", 3)
     made = []
     before = tiles.neighbor_tile
     monkeypatch.setattr(tiles, "neighbor_tile", lambda *a: made.append(a) or before(*a))

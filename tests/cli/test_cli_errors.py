@@ -171,10 +171,10 @@ def test_a_failing_network_is_reported_as_itself(program, store, red, monkeypatc
 def test_missing_weights_are_told(program, store, red, monkeypatch):
     from facesearch.errors import WeightsError
 
-    def missing(*names, **options):
+    def missing(names, options, fetch):
         raise WeightsError("facenet-128 is missing; run: facesearch models pull facenet-128")
 
-    monkeypatch.setattr("facesearch.weights.ensure", missing)
+    monkeypatch.setattr("facesearch.processing.make_ready", missing)
     done = program("query", "me.png", "--offline")
     assert done.code == 1
     one_line(done, "facesearch models pull")

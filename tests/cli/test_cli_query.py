@@ -23,6 +23,17 @@ def stems(done) -> list[str]:
     return [Path(line).stem for line in done.lines]
 
 
+def test_back_ends_print_the_same(program, store, red, monkeypatch):
+    usual = program("query", "me.png", "-k", "all", "--json")
+    assert usual.code == 0
+    assert program("query", "me.png", "-k", "all", "--json", "--backend", "sklearn") == usual
+    monkeypatch.setattr("facesearch.search.exact._fit", None)
+    assert program("query", "me.png", "-k", "all", "--json", "--backend", "brute") == usual
+    refused = program("query", "me.png", "--backend", "pca")
+    assert refused.code == 2
+    assert "'sklearn', 'brute'" in refused.err
+
+
 def test_one_face(program, store, red):
     done = program("query", "me.png", "-k", 2)
     assert done.code == 0

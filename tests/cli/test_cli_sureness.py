@@ -104,7 +104,7 @@ def test_a_query_without_neighbours_says_nothing_of_strangers(program, store, fo
 
 
 def test_the_band_is_on_the_contact_sheet(program, store, folder, calibrated, monkeypatch):
-    from facesearch.report import contact_sheet
+    from facesearch.report.contact_sheet import contact_sheet
 
     drawn = []
 
@@ -112,7 +112,7 @@ def test_the_band_is_on_the_contact_sheet(program, store, folder, calibrated, mo
         drawn.extend(tile.lines for tile in tiles)
         return contact_sheet(asked, tiles, title, totals)
 
-    monkeypatch.setattr("facesearch.report.contact_sheet", noted)
+    monkeypatch.setattr("facesearch.report.contact_sheet.contact_sheet", noted)
     draw(folder / "q.png", {GREEN: MIDDLE})
     assert program("query", "q.png", "-k", 2, "--contact-sheet", "sheet.png").code == 0
     assert drawn[0][1] == "distance 0.000 · likely"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,31 @@ def test_nothing_has_changed(library: Library) -> None:
         assert summary.device == ""
     assert library.embedded() == []
     assert library.store.content_digest() == digest
+
+
+@pytest.fixture(scope="module")
+def opened() -> list[str]:
+    """The names of all files as they are opened."""
+    names: list[str] = []
+
+    def note(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "open" and isinstance(arguments[0], str):
+            names.append(arguments[0])
+
+    sys.addaudithook(note)
+    return names
+
+
+def test_no_photo_is_opened_that_is_as_it_was(library: Library, opened: list[str]) -> None:
+    photos = [str(path) for path in library.add_many(12, "holidays/one")]
+    opened.clear()
+    library.index()
+    assert set(photos) <= set(opened)  # so the fixture sees what it should
+    opened.clear()
+    assert counts(library.index()) == {"seen": 12, "unchanged": 12}
+    assert counts(library.refresh()) == {"seen": 12, "unchanged": 12}
+    assert opened
+    assert not set(photos) & set(opened)
 
 
 def test_new_and_changed_photos(library: Library) -> None:

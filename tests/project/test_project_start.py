@@ -90,6 +90,23 @@ def test_importing_the_library_is_light(tmp_path):
     assert not {name.partition(".")[0] for name in done.stdout.split()} & HEAVY
 
 
+def test_a_query_imports_nothing_that_it_does_not_need(tmp_path):
+    needed = (
+        "cli.main", "cli.query", "gallery.npz", "index_options", "processing", "querying", "report",
+        "search.brute", "store",
+    )  # fmt: skip
+    code = f"import sys, {', '.join(f'facesearch.{name}' for name in needed)}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    modules = set(done.stdout.split())
+    assert {f"facesearch.{name}" for name in needed} <= modules
+    others = {"psutil", "filelock", "jinja2", "matplotlib", "requests", "tarfile", "zipfile", "csv"}
+    assert not {name.partition(".")[0] for name in modules} & (HEAVY | others)
+    rooms = ("report.evaluation", "report.contact_sheet", "store.writer", "planning", "indexing")
+    assert not {f"facesearch.{name}" for name in rooms} & modules
+
+
 @pytest.mark.parametrize(
     "arguments", [["frobnicate"], ["query"], ["query", "-k", "minus one", "photo.jpg"]]
 )

@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 from made_evaluation import TRAINED_ON_IT, made_evaluation
 
 from facesearch.errors import FacesearchError
-from facesearch.report import read_evaluation, render_evaluation
-from facesearch.report.evaluation import cells, figures, latex, spreadsheet
+from facesearch.report.evaluation import (
+    cells,
+    figures,
+    latex,
+    read_evaluation,
+    render_evaluation,
+    spreadsheet,
+)
 from facesearch.report.evaluation.comparing import in_words
 from facesearch.report.terminal import display_width
 from facesearch.results import (

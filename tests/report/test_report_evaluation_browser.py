@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from made_evaluation import invented, made_evaluation
 
-from facesearch.report import write_report
+from facesearch.report.evaluation import write_report
 
 HOSTILE = "<img src=x onerror=alert(1)>\u202e_Ms_'\"&"
 LONG = "Verylongname" * 12

@@ -19,8 +19,14 @@ from made_evaluation import TRAINED_ON_IT, made_evaluation
 from PIL import Image
 
 from facesearch.errors import FacesearchError
-from facesearch.report import read_evaluation, write_report
-from facesearch.report.evaluation import drawing, figures, latex, spreadsheet
+from facesearch.report.evaluation import (
+    drawing,
+    figures,
+    latex,
+    read_evaluation,
+    spreadsheet,
+    write_report,
+)
 from facesearch.report.evaluation.page import render
 from facesearch.report.evaluation.thumbnails import Thumbnails
 from facesearch.results import Curve, Histogram, Measure

@@ -10,9 +10,11 @@ from PIL import Image
 
 from facesearch.errors import FacesearchError
 from facesearch.records import Box, QueryFace, Tile
-from facesearch.report import contact_sheet, neighbor_lines, numbered_faces, write_png
 from facesearch.report import lettering as lettering_module
+from facesearch.report.contact_sheet import contact_sheet, neighbor_lines
 from facesearch.report.lettering import Lettering
+from facesearch.report.numbered_faces import numbered_faces
+from facesearch.report.picture_file import write_png
 from facesearch.report.terminal import escape
 
 AMBER = (255, 176, 32)

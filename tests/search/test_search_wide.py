@@ -65,7 +65,7 @@ def test_wide_rows_alone_are_taken_in_smaller_chunks():
     import sklearn
 
     def chunk(dim):
-        with exact._little_memory(dim):
+        with exact.ExactBackend(np.zeros((0, dim), np.float32))._bounded(1):
             return sklearn.get_config()["pairwise_dist_chunk_size"]
 
     assert chunk(128) == chunk(4096) == chunk(32_768) == 256

@@ -12,6 +12,8 @@ import click
 from facesearch import weights
 from facesearch.cli.transfer import report_line, transfer_bar
 from facesearch.errors import UsageError, WeightsError
+from facesearch.runtimes import Fetch
+from facesearch.runtimes.graph_files import draw_missing, graphs_of, state_of
 
 DEFAULT = "facenet-128"
 
@@ -38,6 +40,7 @@ def list_command(as_json: bool) -> None:
             f"{row['name']:<{longest['name']}}  {row['state']:<8} {size:>9}  dim {dim:<6} "
             f"{row['licence']:<{longest['licence']}}  {row['path']}{mark}"
         )
+        _print_graphs(row)
 
 
 @models.command("pull")
@@ -58,17 +61,20 @@ def list_command(as_json: bool) -> None:
 def pull_command(
     names: tuple[str, ...], source: Path | None, sha256: str | None, as_json: bool
 ) -> None:
-    """Bring weights into the cache folder (facenet-128 where none is named)."""
+    """Bring weights into the cache folder, and draw their graphs (facenet-128 where none is
+    named).
+    """
     if source is not None and len(names) > 1:
         raise UsageError("--from FILE brings one model; name one, or none")
     if sha256 is not None:
         _check_sha256(sha256, names, source)
     if not names:
         names = (DEFAULT if source is None else weights.recognise(source),)
-    rows = []
-    for name in dict.fromkeys(names):
+    wanted = list(dict.fromkeys(names))
+    for name in wanted:
         _pull(name, source, sha256)
-        rows.append(_row(weights.verify(name)))
+    _draw(wanted)
+    rows = [_row(weights.verify(name), hashed=True) for name in wanted]
     if as_json:
         _print_json(rows)
     else:
@@ -80,19 +86,53 @@ def pull_command(
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def verify_command(names: tuple[str, ...], as_json: bool) -> None:
-    """Check the SHA-256 of every file that is here, or of those named."""
-    rows = [_row(weights.verify(name)) for name in names or weights.load_manifest()]
+    """Check the SHA-256 of every file that is here, or of those named, and of their graphs."""
+    wanted = names or weights.load_manifest()
+    rows = [_row(weights.verify(name), hashed=True) for name in wanted]
     if as_json:
         _print_json(rows)
     else:
         for row in rows:
             click.echo(f"{row['name']:<12} {row['state']:<8} {row['path']}")
-    wrong = {"damaged", "missing"} if names else {"damaged"}
-    bad = [row for row in rows if row["state"] in wrong]
-    if bad:
-        found = ", ".join(f"{row['name']} is {row['state']} ({row['path']})" for row in bad)
-        remedies = dict.fromkeys(weights.remedy(row["name"]) for row in bad)
-        raise WeightsError(f"{found}; run: {' && '.join(remedies)}")
+            _print_graphs(row)
+    _require_right(rows, {"damaged", "missing"} if names else {"damaged"})
+
+
+def _require_right(rows: list[dict[str, Any]], wrong: set[str]) -> None:
+    """Weights in one of the states ``wrong`` are an error, and graphs that are damaged: a missing
+    one is drawn when it is needed.
+    """
+    found, remedies = [], []
+    for row in rows:
+        if row["state"] in wrong:
+            found.append(f"{row['name']} is {row['state']} ({row['path']})")
+            remedies.append(weights.remedy(row["name"]))
+        for graph in row["graphs"]:
+            if graph["state"] == "damaged":
+                what = f"the {graph['precision']} graph of {row['name']}"
+                found.append(f"{what} is damaged ({graph['path']})")
+                remedies.append(f"facesearch models pull {row['name']}")
+    if found:
+        commands = " && ".join(dict.fromkeys(remedies))
+        raise WeightsError(f"{', '.join(found)}; run: {commands}")
+
+
+def _draw(names: list[str]) -> None:
+    """The graphs of ``names`` and, for those who embed faces, of the networks that find faces."""
+    from facesearch.faces import networks_of
+    from facesearch.recipes import DetectorOptions
+
+    if any(graphs_of(name) for name in names):
+        names = list(dict.fromkeys([*names, *networks_of(DetectorOptions())]))
+    drawn = draw_missing(names, Fetch(offline=True, report=report_line))
+    if drawn:
+        made = ", ".join(f"{graph.name} ({graph.precision})" for graph in drawn)
+        report_line(f"made for ONNX Runtime: {made}")
+
+
+def _print_graphs(row: dict[str, Any]) -> None:
+    for graph in row["graphs"]:
+        click.echo(f"  {graph['precision']:<8} {graph['state']:<8} {graph['path']}")
 
 
 def _pull(name: str, source: Path | None, sha256: str | None) -> None:
@@ -123,7 +163,7 @@ def _check_sha256(sha256: str, names: tuple[str, ...], source: Path | None) -> N
         raise UsageError(f"--sha256 {sha256}: a SHA-256 is 64 hexadecimal digits")
 
 
-def _row(state: weights.WeightState) -> dict[str, Any]:
+def _row(state: weights.WeightState, hashed: bool = False) -> dict[str, Any]:
     model, held = weights.find(state.name), weights.kept(state.name)
     return {
         "name": state.name,
@@ -137,6 +177,15 @@ def _row(state: weights.WeightState) -> dict[str, Any]:
         "dim": model.dim,
         "origin": held.origin if held else None,
         "untrained_seed": held.untrained_seed if held else None,
+        "graphs": [
+            {
+                "precision": graph.precision,
+                "path": str(graph.path),
+                "state": state_of(graph, hashed=hashed),
+                "sha256": graph.sha256 or None,
+            }
+            for graph in graphs_of(state.name)
+        ],
     }
 
 

@@ -196,9 +196,7 @@ class NpzGallery:
             allowed &= found
         return allowed[np.asarray(self.store.faces.content)]
 
-    def _neighbor(
-        self, rank: int, hit: Hit, example: str, files: Sequence[Place]
-    ) -> Neighbor:
+    def _neighbor(self, rank: int, hit: Hit, example: str, files: Sequence[Place]) -> Neighbor:
         """The answer that a hit is; ``files`` are those of its photo, the one to show first."""
         contents, faces = self.store.contents, self.store.faces
         content = int(faces.content[hit.face])

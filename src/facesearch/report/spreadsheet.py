@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from datetime import datetime
@@ -49,6 +48,8 @@ def render(report: QueryReport, now: datetime) -> bytes:
     bytes. "also" is a JSON list. A path that a spreadsheet would run as a formula gets "./" before
     it, which names the same file.
     """
+    import csv
+
     text = io.StringIO()
     # Quoting all text, because the writer leaves a lone carriage return bare otherwise.
     writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")

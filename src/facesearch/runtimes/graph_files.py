@@ -4,9 +4,10 @@ ones.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -76,7 +77,7 @@ def is_there(graph: GraphFile) -> bool:
     """
     if not graph.sha256 or not graph.path.is_file():
         return False
-    return hashlib.sha256(_bytes(graph.path)).hexdigest() == graph.sha256
+    return _sha256(graph.path) == graph.sha256
 
 
 def read_graph(name: str, precision: str) -> bytes:
@@ -90,10 +91,9 @@ def read_graph(name: str, precision: str) -> bytes:
     remedy = f"run: facesearch models pull {name}"
     if not graph.path.is_file():
         raise WeightsError(f"the network {name} is missing ({graph.path}); {remedy}")
-    data = _bytes(graph.path)
-    if hashlib.sha256(data).hexdigest() != graph.sha256:
+    if _sha256(graph.path) != graph.sha256:
         raise WeightsError(f"{graph.path}: damaged, or of another version; {remedy}")
-    return data
+    return _bytes(graph.path)
 
 
 def draw_missing(names: Sequence[str], fetch: Fetch) -> list[GraphFile]:
@@ -167,9 +167,21 @@ def _card(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
+def _sha256(path: Path) -> str:
+    """The hash (hex) of a file's bytes, taken once a process while the file stays as it is."""
+    with _readable(path):
+        return weights.sha256_file(path)
+
+
 def _bytes(path: Path) -> bytes:
-    try:
+    with _readable(path):
         return path.read_bytes()
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise WeightsError(
             f"cannot read {path}: {error.strerror}; check its permissions"

@@ -65,6 +65,7 @@ class TensorFlowNetwork:
 
 def load(spec: NetworkSpec) -> TensorFlowNetwork:
     """Build ``spec``'s network. See ``facesearch.runtimes.load_network``."""
+    _require_float32(spec.name, spec.options)
     tf = import_tensorflow(spec.options.threads)
     device = _device(tf, spec.options.device)
     build = _BUILDERS.get(spec.name)
@@ -91,6 +92,7 @@ def knows(name: str, device: str) -> bool:
 
 def make_ready(name: str, options: RuntimeOptions, fetch: Fetch) -> None:
     """See ``facesearch.runtimes.make_ready``."""
+    _require_float32(name, options)
     weights.ensure(name, offline=fetch.offline, report=fetch.report, progress=fetch.progress)
 
 
@@ -103,6 +105,12 @@ def device_of(options: RuntimeOptions, name: str) -> str:
         return _CPU_TEXT
     details = tf.config.experimental.get_device_details(tf.config.list_physical_devices("GPU")[0])
     return f"{details.get('device_name', 'GPU')}, TensorFlow float32"
+
+
+def _require_float32(name: str, options: RuntimeOptions) -> None:
+    """With "auto", networks come here that ONNX Runtime does not have."""
+    if options.precision == "int8":
+        raise UsageError(f"{name} runs in float32 on TensorFlow; leave out --precision int8")
 
 
 def _device(tf: Any, wanted: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from facesearch.search.shapes import require_dim
 _SMALLEST_CHUNK = 20  # scikit-learn takes no smaller one
 _USUAL_CHUNK = 256
 _BUFFER_BYTES = 8 * BLOCK_BYTES
+_ALONE = 1 << 24  # products: for fewer, threads cost more than they bring, above all on busy cores
 
 
 class ExactBackend:
@@ -44,27 +46,30 @@ class ExactBackend:
         k = max(0, min(k, self._count))
         if self._index is None or not k or not len(queries):
             return np.empty((len(queries), k), dtype=np.int64)
-        with _little_memory(self._dim):
+        with self._bounded(len(queries)):
             indices = self._index.kneighbors(queries, n_neighbors=k, return_distance=False)
         return np.asarray(indices, dtype=np.int64)
 
+    @contextmanager
+    def _bounded(self, queries: int) -> Iterator[None]:
+        """Bounds what scikit-learn casts at once of rows of this length, and its threads."""
+        chunk = max(_SMALLEST_CHUNK, rows_at_once(self._dim))
+        with ExitStack() as bounds:
+            if chunk < _USUAL_CHUNK:
+                import sklearn
 
-@contextmanager
-def _little_memory(dim: int) -> Iterator[None]:
-    """Bounds what scikit-learn casts at once of rows of this length."""
-    chunk = max(_SMALLEST_CHUNK, rows_at_once(dim))
-    if chunk >= _USUAL_CHUNK:
-        yield
-        return
-    import sklearn
-    from threadpoolctl import threadpool_limits
+                bounds.enter_context(sklearn.config_context(pairwise_dist_chunk_size=chunk))
+                threads = max(1, rows_at_once(self._dim, _BUFFER_BYTES) // (2 * chunk))
+                bounds.enter_context(self._pools.limit(limits=threads, user_api="openmp"))
+            elif queries * self._count * self._dim < _ALONE:
+                bounds.enter_context(self._pools.limit(limits=1, user_api="openmp"))
+            yield
 
-    threads = max(1, rows_at_once(dim, _BUFFER_BYTES) // (2 * chunk))
-    with (
-        sklearn.config_context(pairwise_dist_chunk_size=chunk),
-        threadpool_limits(threads, user_api="openmp"),
-    ):
-        yield
+    @cached_property
+    def _pools(self) -> Any:
+        from threadpoolctl import ThreadpoolController
+
+        return ThreadpoolController()
 
 
 def _fit(rows: Embeddings) -> Any:

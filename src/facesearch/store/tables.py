@@ -196,8 +196,10 @@ class FileTable:
 
     def paths(self) -> Iterator[str]:
         """All paths in order."""
-        for row in range(len(self)):
-            yield self.path(row)
+        blob = self._rows.blob.data
+        starts, stops = self._take(self._rows.starts), self._take(self._rows.stops)
+        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+            yield os.fsdecode(bytes(blob[start:stop]))
 
     def of_content(self, content: int) -> Ints:
         """The rows of all files with this content, in order of (root, path)."""

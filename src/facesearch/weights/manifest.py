@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -96,7 +97,13 @@ def package_folder(package: str) -> Path:
 
 
 def _manifest() -> dict[str, dict[str, Any]]:
-    return tomllib.loads(_manifest_text())
+    return _parsed(_manifest_text())
+
+
+@lru_cache(maxsize=1)
+def _parsed(text: str) -> dict[str, dict[str, Any]]:
+    """Parsed once, however many entries are asked for; nobody changes what it gives."""
+    return tomllib.loads(text)
 
 
 def _manifest_text() -> str:
