@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from facesearch.api import OpenGallery, embed, index, open
+    from facesearch.api import OpenGallery, OpenOptions, embed, index, open
     from facesearch.errors import FacesearchError
     from facesearch.index_options import IndexOptions
     from facesearch.querying import QueryOptions
@@ -19,6 +19,7 @@ __all__ = [
     "FacesearchError",
     "IndexOptions",
     "OpenGallery",
+    "OpenOptions",
     "QueryOptions",
     "__version__",
     "embed",
@@ -30,6 +31,7 @@ _HOMES = {
     "FacesearchError": "errors",
     "IndexOptions": "index_options",
     "OpenGallery": "api",
+    "OpenOptions": "api",
     "QueryOptions": "querying",
     "embed": "api",
     "index": "api",

@@ -74,6 +74,42 @@ def index(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class OpenOptions:
+    """How a store is opened for queries.
+
+    ``backend`` is what searches: "sklearn", or "brute", plain numpy, which needs no import and
+    gives the same answers. ``device``, ``runtime`` and ``precision`` are those of
+    ``RuntimeOptions``. ``offline`` never downloads weights. ``confirm`` is asked, with a sentence
+    that says what it will cost, before a query with ``expand`` compares more than a million faces
+    with each other; without it that is a UsageError.
+
+    Raises:
+        UsageError: no such back end, device, runtime or precision.
+    """
+
+    backend: str = "sklearn"
+    device: str = "auto"
+    runtime: str = "auto"
+    precision: str = "auto"
+    offline: bool = False
+    confirm: Confirm | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        if self.backend not in PLAIN_BACKENDS:
+            known = ", ".join(PLAIN_BACKENDS)
+            raise UsageError(
+                f"no query runs on a back end {self.backend!r}; choose one of: {known}"
+            )
+        _ = self.runtime_options
+
+    @property
+    def runtime_options(self) -> RuntimeOptions:
+        """What runs the networks: all cores work on one photo."""
+        return RuntimeOptions(self.runtime, self.device, cores(), self.precision)
+
+
 class OpenGallery:
     """A store with its networks, for many queries; safe in threads.
 
@@ -81,22 +117,9 @@ class OpenGallery:
     next one.
     """
 
-    def __init__(
-        self,
-        store: str | Path,
-        device: str = "auto",
-        offline: bool = False,
-        confirm: Confirm | None = None,
-        backend: str = "sklearn",
-    ) -> None:
-        if backend not in PLAIN_BACKENDS:
-            known = ", ".join(PLAIN_BACKENDS)
-            raise UsageError(f"no query runs on a back end {backend!r}; choose one of: {known}")
-        self._backend = backend
+    def __init__(self, store: str | Path, options: OpenOptions) -> None:
         self._path = Path(store).absolute()
-        self._confirm = confirm
-        self._device = device
-        self._offline = offline
+        self._options = options
         self._swap = threading.Lock()
         self._version = _version(self._path)
         self._now = self._opened(None)
@@ -178,12 +201,13 @@ class OpenGallery:
             return self._now
 
     def _opened(self, before: _Opened | None) -> _Opened:
-        gallery = NpzGallery(Store.open(self._path), self._backend, self._confirm)
+        options = self._options
+        gallery = NpzGallery(Store.open(self._path), options.backend, options.confirm)
         querying.check_space(gallery)
-        spec = query_spec(gallery.store, RuntimeOptions(device=self._device, threads=cores()))
+        spec = query_spec(gallery.store, options.runtime_options)
         if before is not None and before.embedder.spec == spec:
             return _Opened(gallery, before.embedder)
-        prepare = partial(spec.make_ready, Fetch(self._offline, _log.info))
+        prepare = partial(spec.make_ready, Fetch(options.offline, _log.info))
         return _Opened(gallery, LazyPipeline(spec, prepare))
 
 
@@ -193,29 +217,19 @@ class _Opened:
     embedder: LazyPipeline
 
 
-def open(
-    store: str | Path,
-    device: str = "auto",
-    offline: bool = False,
-    confirm: Confirm | None = None,
-    backend: str = "sklearn",
-) -> OpenGallery:
+def open(store: str | Path, **options: Any) -> OpenGallery:
     """A store ready for queries; its networks are loaded at the first one.
 
     Args:
         store: the store's file.
-        device: "auto", "cpu" or "gpu".
-        offline: never download weights.
-        confirm: asked, with a sentence that says what it will cost, before a query with ``expand``
-            compares more than a million faces with each other; without it that is a UsageError.
-        backend: what searches: "sklearn", or "brute", plain numpy, which needs no import and gives
-            the same answers.
+        options: fields of ``OpenOptions``.
 
     Raises:
         StoreError: it is missing or cannot be read.
         RecipeMismatchError: its rows were made with other weights than are installed.
+        UsageError: an option cannot be meant.
     """
-    return OpenGallery(store, device, offline, confirm, backend)
+    return OpenGallery(store, OpenOptions(**options))
 
 
 def embed(photo: PhotoLike | Path, model: str = DEFAULT_MODEL, device: str = "auto") -> Embeddings:

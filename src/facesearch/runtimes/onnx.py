@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,7 +101,7 @@ def _device(wanted: str) -> str:
     """
     if wanted == "cpu":
         return CPU
-    if CUDA in _providers():
+    if CUDA in _providers() and (wanted == "gpu" or _gpu_works()):
         return CUDA
     if wanted == "gpu":
         raise DeviceError(f"ONNX Runtime finds no GPU here; {_gpu_remedy()}")
@@ -109,6 +110,17 @@ def _device(wanted: str) -> str:
 
 def _providers() -> list[str]:
     return list(import_runtime().get_available_providers())
+
+
+@cache
+def _gpu_works() -> bool:
+    """Whether the provider that is listed runs: the package for GPUs lists it on every machine."""
+    from facesearch.runtimes.graphs.builder import GraphBuilder
+
+    graph = GraphBuilder()
+    same = graph.node("Identity", ["pixels"], "same")
+    session = _opened(graph.build("smallest", 1, {same: [1, 1, 3]}), 1, CUDA)
+    return bool(session.get_providers()[0] == CUDA)
 
 
 def _gpu_remedy() -> str:
@@ -126,18 +138,7 @@ def _gpu_remedy() -> str:
 
 
 def _session(graph: bytes, options: RuntimeOptions) -> Any:
-    runtime = import_runtime()
-    settings = runtime.SessionOptions()
-    settings.intra_op_num_threads = options.threads
-    settings.inter_op_num_threads = 1
-    settings.log_severity_level = _FATAL
-    # Threads that wait in a loop take the core that the next photo is decoded on.
-    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    provider = _device(options.device)
-    if provider == CUDA:
-        runtime.preload_dlls()
-    wanted = [CPU] if provider == CPU else [CUDA, CPU]
-    session = runtime.InferenceSession(graph, settings, providers=wanted)
+    session = _opened(graph, options.threads, _device(options.device))
     # Without its libraries the runtime falls back to the processor by itself.
     if options.device == "gpu" and session.get_providers()[0] != CUDA:
         raise DeviceError(
@@ -145,6 +146,20 @@ def _session(graph: bytes, options: RuntimeOptions) -> Any:
             "fit the driver; run: pip install 'onnxruntime-gpu[cuda,cudnn]', or use --device cpu"
         )
     return session
+
+
+def _opened(graph: bytes, threads: int, provider: str) -> Any:
+    runtime = import_runtime()
+    settings = runtime.SessionOptions()
+    settings.intra_op_num_threads = threads
+    settings.inter_op_num_threads = 1
+    settings.log_severity_level = _FATAL
+    # Threads that wait in a loop take the core that the next photo is decoded on.
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if provider == CUDA:
+        runtime.preload_dlls()
+    wanted = [CPU] if provider == CPU else [CUDA, CPU]
+    return runtime.InferenceSession(graph, settings, providers=wanted)
 
 
 def import_runtime() -> Any:
