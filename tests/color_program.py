@@ -3,7 +3,7 @@
 import os
 import time
 
-from facesearch import processing, weights
+from facesearch import processing
 from facesearch.cli.main import main
 from small_store import ColorEmbedder
 
@@ -20,5 +20,5 @@ class SlowEmbedder(ColorEmbedder):
 
 if __name__ == "__main__":
     processing.Pipeline = SlowEmbedder
-    weights.ensure = lambda *names, **options: None
+    processing.make_ready = lambda *names: None
     main()

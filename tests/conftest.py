@@ -14,14 +14,20 @@ NEEDS = ("weights", "lfw")
 
 @pytest.fixture(scope="session")
 def weights() -> Path:
-    """The file of the default model's weights; tests marked ``weights`` are skipped without."""
+    """The file of the default model's weights, its graphs drawn; tests marked ``weights`` are
+    skipped without.
+    """
     from facesearch.errors import WeightsError
+    from facesearch.runtimes import Fetch
+    from facesearch.runtimes.graph_files import draw_missing
     from facesearch.weights.pull import path_of
 
     try:
-        return path_of("facenet-128")
+        path = path_of("facenet-128")
     except WeightsError as error:
         pytest.skip(str(error))
+    draw_missing(["facenet-128", "mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet"], Fetch(offline=True))
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -50,8 +50,9 @@ def cli_commands() -> dict[str, click.Command]:
 
 
 def benchmark_options(name: str) -> list[str]:
-    source = (ROOT / "benchmarks" / name).with_suffix(".py").read_text(encoding="utf-8")
-    return re.findall(r'add_argument\(\s*"(--[a-z-]+)"', source)
+    file = (ROOT / "benchmarks" / name).with_suffix(".py")
+    source = file.read_text(encoding="utf-8") if file.exists() else ""  # a folder has none
+    return re.findall(r'(?:add_argument|click\.option)\(\s*"(--[a-z-]+)"', source)
 
 
 def options_of(command: click.Command) -> set[str]:
@@ -129,9 +130,12 @@ def test_mentioned_options_exist(document):
     text = document.read_text(encoding="utf-8")
     code = "\n".join([*re.findall(r"`([^`\n]+)`", text), *(block.body for block in blocks(text))])
     code = re.sub(r"^(\S*python\S* -m )?pip .*", "", code, flags=re.MULTILINE)
-    scripts = set(re.findall(r"(?:scripts/|\.ci/)[a-z-]+", code)) & {"scripts/demo", "scripts/test"}
+    helped = {"scripts/bundle", "scripts/demo", "scripts/test"}
+    scripts = set(re.findall(r"(?:scripts/|\.ci/)[a-z-]+", code)) & helped
     known = known.union(*(FLAG.findall(script_help(script)) for script in scripts))
     benchmarks = set(re.findall(r"benchmarks[./](\w+)", code))
+    if re.search(r"-m benchmarks(?!\.)", code):
+        benchmarks.add("__main__")
     known = known.union(*(benchmark_options(name) for name in sorted(benchmarks)))
     assert set(FLAG.findall(code)) <= known
     for line in code.splitlines():

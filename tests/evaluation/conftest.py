@@ -72,15 +72,16 @@ def color_people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ColorPeople
     found = ColorPeople(tmp_path)
     with (
         mock.patch("facesearch.indexing.WorkerPool", PoolInHere),
-        mock.patch("facesearch.evaluation.running.weights.ensure", _ensure),
-        mock.patch("facesearch.evaluation.costs.query_spec", lambda store, device: ColorEmbedder),
+        mock.patch("facesearch.evaluation.running.make_ready", _make_ready),
+        mock.patch("facesearch.evaluation.costs.query_spec", lambda store, runtime: ColorEmbedder),
     ):
         yield found
 
 
-def _ensure(name: str, **_: object) -> None:
+def _make_ready(names: list[str], *_: object) -> None:
     """FaceNet's weights are here, whatever this machine has; others are not."""
     from facesearch import weights
 
-    if name != "facenet-128":
-        weights.path_of(name)
+    for name in names:
+        if name != "facenet-128":
+            weights.path_of(name)

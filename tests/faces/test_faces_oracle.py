@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facesearch.faces import Detector, load_detector
+from facesearch.faces import Detector, load_detector, networks_of
 from facesearch.recipes import DetectorOptions
 from facesearch.records import Box, Face, Pixels
-from facesearch.runtimes import RuntimeOptions
+from facesearch.runtimes import Fetch, RuntimeOptions, make_ready
 
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    return load_detector(DetectorOptions(min_score=0.8), RuntimeOptions(device="cpu"))
+    options, runtime = DetectorOptions(min_score=0.8), RuntimeOptions(device="cpu")
+    make_ready(networks_of(options), runtime, Fetch(offline=True))
+    return load_detector(options, runtime)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from facesearch.faces.suppression import BLOCK, suppress
+from facesearch.faces.suppression import BLOCK, best_first, suppress
 
 
 def _overlap(a: np.ndarray, b: np.ndarray, of_smaller: bool) -> float:
@@ -14,14 +14,14 @@ def _overlap(a: np.ndarray, b: np.ndarray, of_smaller: bool) -> float:
     return float(shared / (min(one, other) if of_smaller else one + other - shared))
 
 
-def _plainly(rows: np.ndarray, threshold: float, of_smaller: bool) -> list[int]:
+def _plainly(rows: np.ndarray, threshold: float, of_smaller: bool) -> list[list[float]]:
     order = np.argsort(rows[:, 4])[::-1]
     kept = []
     for place, index in enumerate(order):
         overlaps = [_overlap(rows[better], rows[index], of_smaller) for better in order[:place]]
         assume(all(abs(overlap - threshold) > 1e-4 for overlap in overlaps))
         if all(overlap <= threshold for overlap in overlaps):
-            kept.append(int(index))
+            kept.append(rows[index].tolist())
     return kept
 
 
@@ -41,15 +41,30 @@ def test_it_keeps_what_the_definition_keeps(
 ) -> None:
     rows = np.array(boxes, float).reshape(-1, 5)
 
-    assert suppress(rows, threshold, of_smaller=of_smaller).tolist() == _plainly(
-        rows, threshold, of_smaller
-    )
+    kept = suppress(best_first(rows), threshold, of_smaller=of_smaller)
+
+    assert kept.tolist() == _plainly(rows, threshold, of_smaller)
 
 
 def test_a_dropped_box_still_drops_others() -> None:
     chain = np.array([[0, 0, 10, 10, 0.9], [3, 0, 13, 10, 0.8], [6, 0, 16, 10, 0.7]])
 
-    assert suppress(chain, 0.5).tolist() == [0]
+    assert suppress(chain, 0.5).tolist() == chain[:1].tolist()
+
+
+@given(
+    st.lists(st.tuples(_boxes, st.integers(0, 3)), max_size=15, unique_by=lambda item: item[0][4]),
+    st.sampled_from([0.3, 0.5, 0.7]),
+)
+def test_boxes_apart_are_taken_as_if_each_lot_were_alone(
+    boxes: list[tuple[tuple[float, ...], int]], threshold: float
+) -> None:
+    rows = best_first(np.array([(*box, lot) for box, lot in boxes], float).reshape(-1, 6))
+
+    together = suppress(rows, threshold, apart=rows[:, 5])
+
+    alone = [suppress(rows[rows[:, 5] == lot], threshold) for lot in range(4)]
+    assert together.tolist() == best_first(np.concatenate(alone)).tolist()
 
 
 @pytest.mark.parametrize("of_smaller", [False, True])
@@ -68,5 +83,5 @@ def test_many_boxes_and_equal_scores_are_taken_as_by_the_package(
     method = "min" if of_smaller else "union"
     package = smart_nms_from_bboxes(np.insert(rows, 0, 0, axis=1), 0.4, method=method)
 
-    kept = rows[suppress(rows, 0.4, of_smaller=of_smaller)]
+    kept = suppress(best_first(rows), 0.4, of_smaller=of_smaller)
     np.testing.assert_array_equal(kept, package[:, 1:])

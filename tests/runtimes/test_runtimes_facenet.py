@@ -7,9 +7,18 @@ import numpy as np
 import pytest
 
 from facesearch.errors import UsageError, WeightsError
-from facesearch.runtimes import NetworkSpec, load_network
+from facesearch.runtimes import (
+    Fetch,
+    NetworkSpec,
+    RuntimeOptions,
+    load_network,
+    make_ready,
+)
 from facesearch.runtimes import tensorflow as runtime
 from facesearch.runtimes.facenet_h5 import facenet_layers
+
+TENSORFLOW = RuntimeOptions("tensorflow", "cpu")
+ONNX = RuntimeOptions("onnx", "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +105,7 @@ def test_facenet_512_is_keras_own_model_with_fixed_scaling(
     model: Any, plain_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("facesearch.weights.path_of", lambda name: plain_file)
-    network = load_network(NetworkSpec("facenet-512", device="cpu", standardise="fixed"))
+    network = load_network(NetworkSpec("facenet-512", TENSORFLOW, standardise="fixed"))
     pixels = np.random.default_rng(1).uniform(0, 255, (2, 160, 160, 3)).astype(np.float32)
 
     rows = network(pixels)["embedding"]
@@ -126,7 +135,7 @@ def test_an_unknown_standardisation_is_refused(
     monkeypatch.setattr("facesearch.weights.path_of", lambda name: plain_file)
 
     with pytest.raises(UsageError, match="face, fixed"):
-        load_network(NetworkSpec("facenet-512", device="cpu", standardise="none"))
+        load_network(NetworkSpec("facenet-512", TENSORFLOW, standardise="none"))
 
 
 def test_each_face_is_standardised_by_itself() -> None:
@@ -142,3 +151,31 @@ def test_each_face_is_standardised_by_itself() -> None:
         np.testing.assert_allclose(result, (face - face.mean()) / face.std(), atol=2e-3)
     assert np.isfinite(scaled).all()
     np.testing.assert_allclose(scaled[2], 0, atol=1e-2)
+
+
+@pytest.fixture
+def graphs(plain_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of graphs; facenet-512's weights are seeded numbers."""
+    monkeypatch.setenv("FACESEARCH_HOME", str(tmp_path))
+    monkeypatch.setattr("facesearch.weights.path_of", lambda name: plain_file)
+    monkeypatch.setattr("facesearch.weights.ensure", lambda name, **_: plain_file)
+    return tmp_path / "models"
+
+
+def test_facenet_512_on_onnx_runtime_is_keras_own_model(model: Any, graphs: Path) -> None:
+    make_ready(["facenet-512"], ONNX, Fetch())
+    pixels = np.random.default_rng(1).uniform(0, 255, (2, 160, 160, 3)).astype(np.float32)
+
+    rows = load_network(NetworkSpec("facenet-512", ONNX, "fixed"))(pixels)["embedding"]
+
+    expected = model((pixels - 127.5) / 127.5, training=False).numpy()
+    assert rows.shape == (2, 512)
+    np.testing.assert_allclose(rows, expected, atol=1e-5)
+    with pytest.raises(UsageError, match="by 'fixed' here, not by 'face'"):
+        load_network(NetworkSpec("facenet-512", ONNX, "face"))
+
+
+def test_facenet_512_has_no_8_bit_arithmetic(graphs: Path) -> None:
+    with pytest.raises(UsageError, match="leave out --precision int8"):
+        make_ready(["facenet-512"], RuntimeOptions("onnx", "cpu", precision="int8"), Fetch())
+    assert not graphs.exists()

@@ -69,7 +69,7 @@ def test_the_small_network_is_the_reports_arithmetic(home: Path) -> None:
     arrays = [np.asarray(array) for array in untrained_model("small-cnn", 3).weights]
     pixels = np.random.default_rng(2).integers(0, 256, (1, 250, 250, 3)).astype(np.float32)
 
-    row = load_network(NetworkSpec("small-cnn", device="cpu"))(pixels)["embedding"]
+    row = load_network(NetworkSpec("small-cnn"))(pixels)["embedding"]
 
     x = pixels[0, :22, :22].astype(np.float64)
     for kernel, bias in zip(arrays[::2], arrays[1::2], strict=True):
@@ -85,7 +85,7 @@ def test_the_small_network_is_the_reports_arithmetic(home: Path) -> None:
 @pytest.mark.parametrize("name", [*NAMES, "small-cnn", "small-cnn-without-pois"])
 def test_without_weights_there_is_no_network(home: Path, name: str) -> None:
     with pytest.raises(WeightsError, match="are missing") as caught:
-        load_network(NetworkSpec(name, device="cpu"))
+        load_network(NetworkSpec(name))
     assert str(caught.value).endswith(weights.remedy(name))
 
 
@@ -103,7 +103,7 @@ def test_weights_of_another_network_do_not_fit(home: Path, sizes: tuple[int, ...
     weights.keep("small-cnn", file, {})
 
     with pytest.raises(WeightsError, match="does not fit the network small-cnn") as caught:
-        load_network(NetworkSpec("small-cnn", device="cpu"))
+        load_network(NetworkSpec("small-cnn"))
     assert "\n" not in str(caught.value)
     assert "run: facesearch train small-cnn FOLDER" in str(caught.value)
 

@@ -155,7 +155,7 @@ def test_kept_weights_embed_as_the_trained_network_does(
     before = untrained(pixels).numpy()
     assert small_cnn._restore(tf, trained, folder) == 3
 
-    embedded = load_network(NetworkSpec("small-cnn", device="cpu"))(pixels)["embedding"]
+    embedded = load_network(NetworkSpec("small-cnn"))(pixels)["embedding"]
 
     assert trained.count_params() == small_cnn.weight_count(3)
     assert embedded.shape == (3, 107_648)

@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 
 from facesearch.errors import ModelError, WeightsError
-from facesearch.runtimes import Network, NetworkSpec, load_network
+from facesearch.runtimes import Network, NetworkSpec, RuntimeOptions, load_network
 from facesearch.runtimes import tensorflow as runtime
 from facesearch.runtimes import tensorflow_start as start
+
+TENSORFLOW = RuntimeOptions("tensorflow", "cpu")
 
 
 @pytest.fixture(scope="module")
 def load() -> Callable[[str], Network]:
-    return lambda name: load_network(NetworkSpec(name, device="cpu"))
+    return lambda name: load_network(NetworkSpec(name, TENSORFLOW))
 
 
 def _pixels(*shape: int) -> Any:
@@ -103,7 +105,7 @@ def test_weights_of_another_network_are_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("facesearch.weights.load_arrays", lambda name: [np.zeros(3)] * 4)
 
     with pytest.raises(WeightsError, match="4 arrays where the network has 13"):
-        load_network(NetworkSpec("mtcnn-pnet", device="cpu"))
+        load_network(NetworkSpec("mtcnn-pnet", TENSORFLOW))
 
 
 def test_weights_of_wrong_shape_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +113,7 @@ def test_weights_of_wrong_shape_are_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("facesearch.weights.load_arrays", lambda name: arrays)
 
     with pytest.raises(ModelError, match="mtcnn-pnet cannot be built"):
-        load_network(NetworkSpec("mtcnn-pnet", device="cpu"))
+        load_network(NetworkSpec("mtcnn-pnet", TENSORFLOW))
 
 
 def test_only_known_noise_is_held_back(capfd: pytest.CaptureFixture[str]) -> None:

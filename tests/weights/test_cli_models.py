@@ -6,13 +6,24 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from small_index import FILE, WEIGHTS, Index
+from small_index import FILE, WEIGHTS, Index, drawn, sha256
 
 from facesearch import weights
 from facesearch.cli.models import models
 from facesearch.errors import UsageError, WeightsError
+from facesearch.runtimes.graphs import DRAWINGS, Drawing
 
 NAME = "facenet-128"
+MADE = (
+    "made for ONNX Runtime: facenet-128 (float32), facenet-128 (int8), mtcnn-pnet (float32), "
+    "mtcnn-rnet (float32), mtcnn-onet (float32)\n"
+)
+
+
+@pytest.fixture(autouse=True)
+def small_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """facenet-128's weights are no network here, so its graphs are a few bytes."""
+    monkeypatch.setitem(DRAWINGS, NAME, Drawing(drawn, ("float32", "int8"), "face"))
 
 
 def run(*arguments: str) -> Result:
@@ -32,11 +43,68 @@ def test_list_says_what_is_here(archive: Path, cache: Path) -> None:
     assert before["mtcnn-onet"]["state"] == "present"
     weights.pull(NAME, source=archive)
     assert rows(run("list", "--json"))[NAME]["state"] == "present"
-    lines = run("list").stdout.splitlines()
+    shown = run("list").stdout.splitlines()
+    lines = [line for line in shown if not line.startswith(" ")]
     assert len(lines) == len(before) == 10
     assert lines[0].split()[:2] == [NAME, "present"]
     assert str(cache / "models" / "facenet-128.h5") in lines[0]
     assert lines[1].split()[:2] == ["facenet-512", "missing"]
+    assert shown[2].split() == ["int8", "missing", str(cache / "models" / "facenet-128.int8.onnx")]
+    assert len(shown) == 10 + 6
+
+
+def test_list_and_verify_tell_of_graphs(archive: Path, cache: Path) -> None:
+    graph = cache / "models" / "facenet-128.int8.onnx"
+    row = {
+        "precision": "int8",
+        "path": str(graph),
+        "state": "missing",
+        "sha256": sha256(drawn("int8")),
+    }
+    before = rows(run("list", "--json"))
+    assert before["vgg16"]["graphs"] == []
+    assert [made["precision"] for made in before[NAME]["graphs"]] == ["float32", "int8"]
+    assert before[NAME]["graphs"][1] == row
+    assert before["facenet-512"]["graphs"][0]["sha256"] is None
+
+    assert run("pull", "--from", str(archive)).exit_code == 0
+    for command in ("list", "verify"):
+        assert rows(run(command, "--json"))[NAME]["graphs"][1] == {**row, "state": "present"}
+
+
+def test_pull_draws_for_every_face_model_and_verify_forgives_a_missing_graph(
+    archive: Path, cache: Path
+) -> None:
+    result = run("pull", "mtcnn-pnet")
+    assert result.stderr.startswith("made for ONNX Runtime: mtcnn-pnet (float32), mtcnn-rnet")
+    assert run("pull", "mtcnn-pnet").stderr == ""
+    assert run("verify", "mtcnn-onet").exit_code == 0
+    (cache / "models" / "mtcnn-onet.float32.onnx").unlink()
+    assert run("verify", "mtcnn-onet").exit_code == 0
+
+
+def test_verify_finds_a_damaged_graph_and_pull_mends_it(archive: Path, cache: Path) -> None:
+    run("pull", "--from", str(archive))
+    broken = [cache / "models" / f"{name}.onnx" for name in (f"{NAME}.int8", "mtcnn-rnet.float32")]
+    right = [path.read_bytes() for path in broken]
+    for path, data in zip(broken, right, strict=True):
+        path.write_bytes(data[:-1] + b"?")
+
+    result = run("verify", "--json")
+    assert rows(result)[NAME]["state"] == "present"
+    assert rows(result)[NAME]["graphs"][1]["state"] == "damaged"
+    assert isinstance(result.exception, WeightsError)
+    assert str(result.exception) == (
+        f"the int8 graph of {NAME} is damaged ({broken[0]}), "
+        f"the float32 graph of mtcnn-rnet is damaged ({broken[1]}); "
+        f"run: facesearch models pull {NAME} && facesearch models pull mtcnn-rnet"
+    )
+    assert rows(run("list", "--json"))[NAME]["graphs"][1]["state"] == "present"  # not hashed
+
+    mended = run("pull")
+    assert mended.stderr == ("made for ONNX Runtime: facenet-128 (int8), mtcnn-rnet (float32)\n")
+    assert [path.read_bytes() for path in broken] == right
+    assert run("verify").exit_code == 0
 
 
 def test_pull_shows_a_bar_on_standard_error_alone(index: Index, cache: Path) -> None:
@@ -44,6 +112,7 @@ def test_pull_shows_a_bar_on_standard_error_alone(index: Index, cache: Path) -> 
     assert result.exit_code == 0
     assert result.stdout == f"{NAME} {cache / 'models' / 'facenet-128.h5'}\n"
     assert f"{FILE}: 100%" in result.stderr
+    assert result.stderr.endswith(MADE)
     again = run("pull", NAME)
     assert again.stdout == result.stdout
     assert again.stderr == ""

@@ -202,9 +202,7 @@ class _Work:
         return SystemRecord(row)
 
     def _require_weights(self, system: System) -> None:
-        fetch = Fetch(
-            self._options.offline, self._hooks.on_message, self._hooks.index.transfer_bar
-        )
+        fetch = Fetch(self._options.offline, self._hooks.on_message, self._hooks.index.transfer_bar)
         make_ready([system.recipe.extractor.model], RuntimeOptions(), fetch)
 
     def _measured(self, system: System, row: SystemResult) -> SystemRecord:
