@@ -131,10 +131,6 @@ class GraphBuilder:
         """The larger of two, value by value."""
         return self.node("Max", [x, y], f"{x}/larger")
 
-    def rounded(self, x: str) -> str:
-        """The value as 8-bit operations take it."""
-        return self._rounding.value(self, x)
-
     def _add(
         self, operation: str, inputs: Sequence[str], outputs: Sequence[str], name: str,
         **attributes: Any,

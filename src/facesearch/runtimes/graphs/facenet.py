@@ -43,7 +43,7 @@ class _FaceNet:
 
     def draw(self) -> bytes:
         graph = self._graph
-        x = graph.rounded(self._standardised())
+        x = self._standardised()
         x = self._conv("Conv2d_1a_3x3", x, stride=2)
         x = self._conv("Conv2d_2a_3x3", x)
         x = self._conv("Conv2d_2b_3x3", x, same=True)

@@ -10,16 +10,17 @@ from facesearch.runtimes.graphs.eight_bit import Ranges
 
 
 def ranges_of(name: str) -> Ranges:
-    """Value -> its least and greatest.
+    """What was watched in the network ``name``.
 
     Raises:
         ModelError: none were watched for this network.
     """
     source = files("facesearch.runtimes").joinpath("ranges", f"{name}.json")
     try:
-        held = json.loads(source.read_text(encoding="utf-8"))["ranges"]
+        held = json.loads(source.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ModelError(
             f"no ranges of values are known for {name}; use --precision float32"
         ) from error
-    return {value: (float(low), float(high)) for value, (low, high) in held.items()}
+    ends = {value: (float(low), float(high)) for value, (low, high) in held["ranges"].items()}
+    return Ranges(ends, held["means"])
