@@ -134,9 +134,10 @@ def _measure(bench: Workbench, run: Run, names: Sequence[str], out: Path | None)
         failures = {key: why for key, why in run.failures.items() if key != name}
         try:
             found = MEASUREMENTS[name].measure(bench)
-        except BenchmarkError as error:
-            click.echo(f"not measured: {error}", err=True)
-            run = dataclasses.replace(run, failures={**failures, name: str(error)})
+        except Exception as error:
+            why = str(error) if isinstance(error, BenchmarkError) else repr(error)
+            click.echo(f"not measured: {why}", err=True)
+            run = dataclasses.replace(run, failures={**failures, name: why})
         else:
             measured = {**run.measured, name: found}
             run = dataclasses.replace(run, measured=measured, failures=failures)

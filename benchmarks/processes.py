@@ -100,6 +100,6 @@ class _Watch(threading.Thread):
 def _memory_of(process: psutil.Process) -> int:
     try:
         memory = process.memory_full_info()
-    except psutil.NoSuchProcess:
+    except psutil.Error:  # it has ended, or is another user's
         return 0
     return int(getattr(memory, "pss", memory.uss))

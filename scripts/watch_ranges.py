@@ -24,7 +24,7 @@ from facesearch.datasets import read_pairs
 from facesearch.index_options import default_recipe
 from facesearch.photos import read_photo
 from facesearch.processing import Pipeline, ProcessSpec
-from facesearch.runtimes import RuntimeOptions
+from facesearch.runtimes import Fetch, RuntimeOptions
 from facesearch.runtimes.facenet_h5 import facenet_layers
 from facesearch.runtimes.graphs.eight_bit import Watching
 from facesearch.runtimes.graphs.facenet import draw_facenet
@@ -72,6 +72,7 @@ def unmeasured(lfw: Path, pairs: Path) -> list[Path]:
 def faces_of(photos: list[Path], count: int) -> Iterator[NDArray[np.uint8]]:
     """The first face of each photo as the default recipe cuts it, so many."""
     spec = ProcessSpec(default_recipe(MODEL), 10**8, RuntimeOptions(precision="float32"))
+    spec.make_ready(Fetch())
     pipeline = Pipeline(spec)
     step = max(1, len(photos) // count)
     for path in photos[::step][:count]:

@@ -95,6 +95,10 @@ class ColorEmbedder:
         self.limits = PhotoLimits(2048, 200_000_000)
         self.detected = 0
 
+    @staticmethod
+    def make_ready(fetch: object) -> None:
+        """Needs nothing."""
+
     def detect(self, photo: Photo) -> list[Face]:
         self.detected += 1
         found = []

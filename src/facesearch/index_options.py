@@ -22,6 +22,7 @@ DEFAULT_MODEL = "facenet-128"
 DEFAULT_MAX_PIXELS = 200_000_000
 _WORKER_BYTES = 1_200_000_000  # what one worker may need, to bound their number by memory
 _LARGER_WORKERS = {"vgg16": 2_900_000_000, "efficientnet-v2l": 1_700_000_000}
+_WORKERS = {**_LARGER_WORKERS, "facenet-128": 700_000_000, "facenet-512": 700_000_000}
 _WORTH_A_WORKER = 8  # photos for which starting one more process pays
 
 
@@ -217,13 +218,14 @@ def choose_jobs(options: IndexOptions, photos: int, model: str = DEFAULT_MODEL) 
         return 1
     import psutil
 
-    memory = psutil.virtual_memory().available // worker_bytes(model)
+    memory = psutil.virtual_memory().available // worker_bytes(model, options.runtime)
     return max(1, min(cores(), memory, -(-photos // _WORTH_A_WORKER)))
 
 
-def worker_bytes(model: str) -> int:
-    """Memory that one worker with this model may need."""
-    return _LARGER_WORKERS.get(model, _WORKER_BYTES)
+def worker_bytes(model: str, runtime: str = "auto") -> int:
+    """Memory that one worker with this model may need, a photo of 50 million pixels in it."""
+    known = _LARGER_WORKERS if runtime == "tensorflow" else _WORKERS
+    return known.get(model, _WORKER_BYTES)
 
 
 def cores() -> int:

@@ -108,11 +108,10 @@ class Recipe:
         """The same, searching photos at their full size for faces from ``min_face`` pixels up, or
         as photos are searched by default.
         """
-        if not high:
-            usual = Recipe()
-            share, side = usual.detector.min_face_share, usual.max_side
-        else:
-            share, side = 0.0, None
+        if high == (self.max_side is None):
+            return self
+        usual = Recipe()
+        share, side = (0.0, None) if high else (usual.detector.min_face_share, usual.max_side)
         return replace(self, detector=replace(self.detector, min_face_share=share), max_side=side)
 
     @property

@@ -6,6 +6,7 @@ import importlib.util
 import json
 from collections import Counter
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,14 @@ from facesearch.runtimes import (
 )
 from facesearch.runtimes.facenet_h5 import facenet_layers
 from facesearch.runtimes.graphs import drawing_of
-from facesearch.runtimes.graphs.builder import Convolution, GraphBuilder
-from facesearch.runtimes.graphs.eight_bit import EightBit, Watching
+from facesearch.runtimes.graphs.builder import Convolution, GraphBuilder, Plain
+from facesearch.runtimes.graphs.eight_bit import EightBit, Ranges, Watching
 from facesearch.runtimes.graphs.facenet import draw_facenet
 from facesearch.runtimes.graphs.ranges import ranges_of
 
 Load = Callable[..., Network]
 Crops = NDArray[np.uint8]
+Floats = NDArray[np.float32]
 ROOT = Path(__file__).resolve().parents[2]
 INT8 = RuntimeOptions("onnx", "cpu", precision="int8")
 
@@ -44,13 +46,19 @@ def drawn(weights: Path) -> Any:
 
 
 @pytest.mark.weights
-def test_every_convolution_is_between_rounded_values_and_per_channel(drawn: Any) -> None:
+def test_every_convolution_but_the_first_is_between_rounded_values_and_per_channel(
+    drawn: Any,
+) -> None:
     makers = {output: node for node in drawn.node for output in node.output}
     arrays = {array.name: numpy_helper.to_array(array) for array in drawn.initializer}
     convolutions = [node for node in drawn.node if node.op_type == "Conv"]
+    first, *others = convolutions
 
-    assert len(convolutions) > 120
-    for node in convolutions:
+    assert len(others) > 120
+    assert first.name == "Conv2d_1a_3x3"
+    assert makers[first.input[0]].op_type == "Div"  # the standardised pixels, as they are
+    assert [arrays[name].dtype for name in first.input[1:]] == [np.float32, np.float32]
+    for node in others:
         value, kernel, bias = (makers[name] for name in node.input)
         rounded = makers[value.input[0]]
         assert (value.op_type, rounded.op_type) == ("DequantizeLinear", "QuantizeLinear")
@@ -71,48 +79,126 @@ def test_the_ranges_are_those_of_exactly_the_values_that_are_rounded(weights: Pa
     draw_facenet(facenet_layers(weights), "face", watching)
 
     ranges = ranges_of("facenet-128")
-    assert list(ranges) == watching.watched
+    assert sorted(ranges.ends) == sorted(watching.watched)
     assert len(set(watching.watched)) == len(watching.watched)
-    assert all(low <= 0 < high for low, high in ranges.values())
+    assert all(low <= 0 < high for low, high in ranges.ends.values())
+
+
+@pytest.mark.weights
+def test_the_means_are_of_the_channels_that_convolutions_before_the_blocks_take(
+    weights: Path,
+) -> None:
+    watching = Watching()
+    graph = onnx.load_from_string(draw_facenet(facenet_layers(weights), "face", watching)).graph
+    kernels = {array.name: tuple(array.dims) for array in graph.initializer}
+    taken = {
+        node.input[0]: kernels[node.input[1]][1]
+        for node in graph.node
+        if node.op_type == "Conv" and node.name.startswith("Conv2d")
+    }
+    del taken["standardised"]
+
+    ranges = ranges_of("facenet-128")
+
+    assert set(taken) <= set(ranges.means) <= {*watching.watched, *watching.alike}
+    assert {name: len(ranges.means[name]) for name in taken} == taken
+    for name in ranges.means.keys() & ranges.ends.keys():
+        low, high = ranges.ends[name]
+        assert all(low <= mean <= high for mean in ranges.means[name])
 
 
 @pytest.mark.weights
 def test_a_missing_range_is_an_error(weights: Path) -> None:
     ranges = ranges_of("facenet-128")
-    name = list(ranges)[40]
+    name = list(ranges.ends)[40]
+    others = {key: ends for key, ends in ranges.ends.items() if key != name}
 
     with pytest.raises(ModelError, match=f"{name}; use --precision float32"):
-        draw_facenet(
-            facenet_layers(weights),
-            "face",
-            EightBit({key: ends for key, ends in ranges.items() if key != name}),
-        )
+        draw_facenet(facenet_layers(weights), "face", EightBit(Ranges(others, ranges.means)))
     with pytest.raises(ModelError, match="known for facenet-512; use --precision float32"):
         ranges_of("facenet-512")
 
 
-def test_rounded_arithmetic_is_near_the_exact_one() -> None:
-    """A convolution with channels of very different size, one of them empty."""
+def _convolved(x: Floats, conv: Convolution, ranges: Ranges | None) -> Any:
+    """What a graph of one convolution gives, in float32 without ranges; (n, c, h, w).
+
+    The value that goes in is named "turned", the one that comes out "conv".
+    """
     import onnxruntime
 
+    rounding = Plain() if ranges is None else EightBit(ranges)
+    graph = GraphBuilder(rounding)
+    y = graph.node("Transpose", ["pixels"], "turned", perm=[0, 3, 1, 2])
+    y = graph.convolution("conv", rounding.value(graph, y), conv)
+    made = graph.build("tiny", None, {y: [conv.kernel.shape[3], "rows", "columns"]})
+    return onnxruntime.InferenceSession(made).run([y], {"pixels": x})[0]
+
+
+def _ends(x: Floats, exact: Any) -> dict[str, tuple[float, float]]:
+    return {
+        "turned": (float(x.min()), float(x.max())),
+        "conv": (float(exact.min()), float(exact.max())),
+    }
+
+
+def test_rounded_arithmetic_is_near_the_exact_one() -> None:
+    """A convolution with channels of very different size, one of them empty."""
     random = np.random.default_rng(5)
     sizes = np.array([10, 0.01, 0, 1], np.float32)
     kernel = (random.normal(0, 1, (3, 3, 3, 4)) * sizes).astype(np.float32)
     bias = (random.normal(0, 1, 4) * sizes).astype(np.float32)
     x = random.uniform(-1, 3, (2, 9, 9, 3)).astype(np.float32)
+    conv = Convolution(kernel, bias)
 
-    def run(rounding: EightBit | None) -> Any:
-        graph = GraphBuilder(rounding)
-        y = graph.node("Transpose", ["pixels"], "turned", perm=[0, 3, 1, 2])
-        y = graph.convolution("conv", graph.rounded(y), Convolution(kernel, bias))
-        made = graph.build("tiny", None, {y: [4, "rows", "columns"]})
-        return onnxruntime.InferenceSession(made).run([y], {"pixels": x})[0]
+    exact = _convolved(x, conv, None)
+    near = _convolved(x, conv, Ranges(_ends(x, exact)))
 
-    exact = run(None)
-    near = run(EightBit({"turned": (-1.0, 3.0), "conv": (float(exact.min()), float(exact.max()))}))
     widest = (exact.max() - exact.min()) / 255
     assert np.abs(near - exact).max() < 6 * widest
     assert len(np.unique(near)) <= 256
+
+
+def test_means_take_away_what_rounding_kernels_adds_on_average() -> None:
+    random = np.random.default_rng(7)
+    kernel = random.uniform(-0.3, 0.3, (3, 3, 3, 8)).astype(np.float32)
+    kernel[:, :, 0] = 30  # makes the steps wide, so that the others are rounded badly
+    x = random.uniform(4, 6, (2, 12, 12, 3)).astype(np.float32)
+    x[..., 0] = 0
+    conv = Convolution(kernel, np.zeros(8, np.float32))
+    exact = _convolved(x, conv, None)
+    ends = _ends(x, exact)
+    means = {"turned": x.mean(axis=(0, 1, 2)).tolist()}
+
+    def wrong(ranges: Ranges) -> Any:
+        """By how much each channel is wrong on average."""
+        return np.abs((_convolved(x, conv, ranges) - exact).mean(axis=(0, 2, 3)))
+
+    without, corrected = wrong(Ranges(ends)), wrong(Ranges(ends, means))
+    step = (ends["conv"][1] - ends["conv"][0]) / 255
+    assert without.mean() > 5 * step
+    assert corrected.max() < step
+    assert corrected.mean() < without.mean() / 10
+    other = Ranges(ends, {"conv": [9.0] * 8})
+    np.testing.assert_array_equal(wrong(other), without)  # means of another value
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_channel_without_weights_keeps_its_bias() -> None:
+    random = np.random.default_rng(6)
+    kernel = random.normal(0, 1, (3, 3, 3, 3)).astype(np.float32)
+    kernel[..., 1] = 0
+    bias = np.array([0.5, 2.5, -1], np.float32)
+    x = random.uniform(-1, 3, (1, 9, 9, 3)).astype(np.float32)
+    conv = Convolution(kernel, bias)
+    exact = _convolved(x, conv, None)
+    ends = _ends(x, exact)
+
+    near = _convolved(x, conv, Ranges(ends, {"turned": [1.0, 1.0, 1.0]}))
+
+    step = (ends["conv"][1] - ends["conv"][0]) / 255
+    assert (exact[:, 1] == 2.5).all()
+    assert np.abs(near[:, 1] - 2.5).max() <= step
+    assert np.abs(near - exact).max() < 6 * step
 
 
 def _mean_cosine(onnx_network: Load, crops: Crops) -> float:
@@ -164,7 +250,8 @@ def test_nobody_who_is_measured_took_part_in_the_ranges(lfw: Path) -> None:
 
 
 def test_the_ranges_say_what_they_were_made_from() -> None:
-    held = json.loads((ROOT / "models" / "ranges" / "facenet-128.json").read_text())
+    source = files("facesearch.runtimes").joinpath("ranges", "facenet-128.json")
+    held = json.loads(source.read_text(encoding="utf-8"))
 
     assert (held["model"], held["faces"]) == ("facenet-128", 512)
     assert "outside the pairs" in held["people"]

@@ -36,6 +36,7 @@ from facesearch.evaluation.open_set import search_open_set, split
 from facesearch.evaluation.scoring import Scorer
 from facesearch.evaluation.searching import ExpandedScorer, SystemSearch, search_of
 from facesearch.evaluation.verification import require_pairs, verify
+from facesearch.faces import networks_of
 from facesearch.index_options import IndexOptions, choose_jobs, recipe_of
 from facesearch.indexing import IndexHooks
 from facesearch.results import (
@@ -203,7 +204,9 @@ class _Work:
 
     def _require_weights(self, system: System) -> None:
         fetch = Fetch(self._options.offline, self._hooks.on_message, self._hooks.index.transfer_bar)
-        make_ready([system.recipe.extractor.model], RuntimeOptions(), fetch)
+        recipe = system.recipe
+        names = (*networks_of(recipe.detector), recipe.extractor.model)
+        make_ready(names, RuntimeOptions(), fetch)
 
     def _measured(self, system: System, row: SystemResult) -> SystemRecord:
         path = self._indexed(system)
@@ -224,7 +227,7 @@ class _Work:
             row,
             state="done" if untrained is None else "untrained",
             message="" if untrained is None else f"random weights, seed {untrained}: no results",
-            notes=(*_notes(system), *search.notes),
+            notes=(*_notes(system), *search.notes, *_runs_on(store)),
             recipe=recipe.name,
             recipe_digest=recipe.recipe_digest,
             space_digest=recipe.space_digest,
@@ -304,7 +307,9 @@ class _Work:
             summary = indexing.index([self._dataset.folder], path, options, self._hooks.index)
         # A run that went on from an earlier one, or found most photos merely touched, tells little.
         if summary.new + summary.changed + summary.copies == len(wanted):
-            costs.keep_cost(path, costs.BuildCost(summary.photos_per_second, memory.bytes))
+            costs.keep_cost(
+                path, costs.BuildCost(summary.photos_per_second, memory.bytes, summary.device)
+            )
         return path
 
     def _store_of(self, system: System) -> tuple[Path, int]:
@@ -408,6 +413,12 @@ def _require_room(system: System, path: Path, to_read: int) -> None:
 def _untrained(model: str) -> int | None:
     kept = weights.kept(model)
     return None if kept is None else kept.untrained_seed
+
+
+def _runs_on(store: Store) -> Sequence[str]:
+    """What ran the networks, where this program made the store itself."""
+    built = costs.kept_cost(store.path)
+    return (f"indexed on {built.runs_on}",) if built and built.runs_on else ()
 
 
 def _notes(system: System) -> Sequence[str]:

@@ -107,11 +107,11 @@ class MtcnnDetector:
         rows = suppress(np.column_stack([boxes, cells[:, 2]]), 0.5, apart=number)
         return _squared(suppress(best_first(rows), 0.7))
 
-    def _propose_at(self, level: Floats) -> Rows:
+    def _propose_at(self, level: Image) -> Rows:
         """(n, 7): row and column of a proposing cell, its score and offsets; best first."""
         found = []
         for top, left, tile in tiles(level):
-            maps = self._networks.proposal(tile[None])
+            maps = self._networks.proposal(tile[None].astype(np.float32, copy=False))
             scores = maps["face"][0]
             _require_finite(scores)
             y, x = np.nonzero(scores > self._options.thresholds[0])
@@ -198,7 +198,7 @@ def _worked_on(pixels: Pixels) -> Image:
     return pixels if min(pixels.shape[:2]) >= LARGE else pixels.astype(np.float32)
 
 
-def levels(image: Image, scales: Sequence[float]) -> Iterator[Floats]:
+def levels(image: Image, scales: Sequence[float]) -> Iterator[Image]:
     """The photo at each of ``scales``, largest first, (h, w, 3).
 
     Shrunk areas are averaged. A large photo is halved as often as a level allows, and what is left
@@ -216,11 +216,10 @@ def levels(image: Image, scales: Sequence[float]) -> Iterator[Floats]:
                 halved = cv2.resize(halved, half, interpolation=cv2.INTER_AREA)
         elif scale <= 1:
             method = cv2.INTER_AREA
-        level = cv2.resize(halved, (width, height), interpolation=method)
-        yield np.asarray(level, np.float32)
+        yield cv2.resize(halved, (width, height), interpolation=method)
 
 
-def tiles(level: Floats) -> Iterator[tuple[int, int, Floats]]:
+def tiles(level: Image) -> Iterator[tuple[int, int, Image]]:
     """A level cut into parts that overlap by P-Net's window, so that memory has a bound.
 
     Yields:

@@ -162,7 +162,8 @@ class NpzGallery:
             return fitting.result()
         except Exception:
             with self._beginning:
-                self._fitting = None  # a later search tries again
+                if self._fitting is fitting:
+                    self._fitting = None  # a later search tries again
             raise
 
     def _begun(self) -> Future[list[SearchBackend]]:

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Literal
 
 from facesearch import weights
-from facesearch.errors import ModelError, UsageError, WeightsError
+from facesearch.errors import FacesearchError, ModelError, UsageError, WeightsError
 from facesearch.runtimes.fetching import Fetch
 from facesearch.runtimes.graphs import DRAWINGS, drawing_of
 
+_PULLED_WITH = dict.fromkeys(("mtcnn-pnet", "mtcnn-rnet", "mtcnn-onet"), "facenet-128")
+"""Networks that come with another one, for which nobody asks by name."""
 VERSION = 1
 """Of the drawings; a graph drawn by another version is drawn again."""
 
@@ -88,7 +90,7 @@ def read_graph(name: str, precision: str) -> bytes:
         WeightsError: it is missing, damaged or cannot be read; names the command that makes it.
     """
     graph = graph_file(name, precision)
-    remedy = f"run: facesearch models pull {name}"
+    remedy = f"run: facesearch models pull {_PULLED_WITH.get(name, name)}"
     if not graph.path.is_file():
         raise WeightsError(f"the network {name} is missing ({graph.path}); {remedy}")
     if _sha256(graph.path) != graph.sha256:
@@ -133,9 +135,11 @@ def ensure_graph(name: str, precision: str, fetch: Fetch) -> Path:
 def _draw(graph: GraphFile) -> None:
     try:
         data = drawing_of(graph.name).draw(graph.precision)
-    except ImportError as error:
+    except FacesearchError:
+        raise
+    except Exception as error:  # its packages clash in many ways while they are imported
         raise ModelError(
-            f"{graph.name} cannot be drawn ({error}); "
+            f"{graph.name} cannot be drawn ({type(error).__name__}: {error}); "
             "install what is missing with: pip install --force-reinstall onnx"
         ) from error
     digest = hashlib.sha256(data).hexdigest()
@@ -143,7 +147,8 @@ def _draw(graph: GraphFile) -> None:
     if stated is not None and digest != stated:
         raise WeightsError(
             f"{graph.name} came out as SHA-256 {digest[:12]}..., expected {stated[:12]}...; "
-            "install facesearch and onnx again, or use --runtime tensorflow"
+            "take the versions that are known to fit (pip install -c constraints.txt onnx), or use "
+            "--runtime tensorflow"
         )
     with weights.writing(graph.path) as out:
         out.write(data)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
 import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -18,9 +21,15 @@ from facesearch.runtimes.precision import multiplies_bytes_exactly
 if TYPE_CHECKING:
     from facesearch.runtimes import NetworkSpec, RuntimeOptions
 
+log = logging.getLogger(__name__)
+
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 
+_NO_CUDA = (
+    "ONNX Runtime cannot use the GPU: its CUDA or cuDNN libraries are missing or do not fit the "
+    "driver; run: pip install 'onnxruntime-gpu[cuda,cudnn]', or use --device cpu"
+)
 _FATAL = 4  # what is wrong is raised; the runtime's own lines would only say it twice
 
 
@@ -119,7 +128,11 @@ def _gpu_works() -> bool:
 
     graph = GraphBuilder()
     same = graph.node("Identity", ["pixels"], "same")
-    session = _opened(graph.build("smallest", 1, {same: [1, 1, 3]}), 1, CUDA)
+    try:
+        session = _opened(graph.build("smallest", 1, {same: [1, 1, 3]}), 1, CUDA)
+    except Exception:  # drivers, libraries, a GPU that is in use: whatever it is, it does not run
+        log.warning("the GPU cannot be used, so the processor is", exc_info=True)
+        return False
     return bool(session.get_providers()[0] == CUDA)
 
 
@@ -138,13 +151,16 @@ def _gpu_remedy() -> str:
 
 
 def _session(graph: bytes, options: RuntimeOptions) -> Any:
-    session = _opened(graph, options.threads, _device(options.device))
+    provider = _device(options.device)
+    try:
+        session = _opened(graph, options.threads, provider)
+    except Exception as error:
+        if provider == CUDA:
+            raise DeviceError(f"{_NO_CUDA} ({_reason(error)})") from error
+        raise
     # Without its libraries the runtime falls back to the processor by itself.
     if options.device == "gpu" and session.get_providers()[0] != CUDA:
-        raise DeviceError(
-            "ONNX Runtime cannot use the GPU: its CUDA or cuDNN libraries are missing or do not "
-            "fit the driver; run: pip install 'onnxruntime-gpu[cuda,cudnn]', or use --device cpu"
-        )
+        raise DeviceError(_NO_CUDA)
     return session
 
 
@@ -156,10 +172,14 @@ def _opened(graph: bytes, threads: int, provider: str) -> Any:
     settings.log_severity_level = _FATAL
     # Threads that wait in a loop take the core that the next photo is decoded on.
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if provider == CUDA:
+    if provider == CPU:
+        return runtime.InferenceSession(graph, settings, providers=[CPU])
+    with contextlib.redirect_stdout(io.StringIO()):  # where it prints what it does not find
         runtime.preload_dlls()
-    wanted = [CPU] if provider == CPU else [CUDA, CPU]
-    return runtime.InferenceSession(graph, settings, providers=wanted)
+    # Each level of a photo is a new shape, for which the default search would try every algorithm.
+    wanted = [(CUDA, {"cudnn_conv_algo_search": "HEURISTIC"}), CPU]
+    # An error on the GPU is an error: going on by the processor would only be slow, and unsaid.
+    return runtime.InferenceSession(graph, settings, providers=wanted, enable_fallback=0)
 
 
 def import_runtime() -> Any:

@@ -120,8 +120,8 @@ def _device(tf: Any, wanted: str) -> str:
         return "/GPU:0"
     if wanted == "gpu":
         raise DeviceError(
-            "TensorFlow finds no GPU here; use --device cpu, or install a TensorFlow with GPU "
-            "support (on Linux: pip install 'tensorflow[and-cuda]')"
+            "TensorFlow finds no GPU here; use --device cpu, or install on an NVIDIA machine: pip "
+            "install 'facesearch[gpu]' for FaceNet, 'tensorflow[and-cuda]' for the other systems"
         )
     return "/CPU:0"
 

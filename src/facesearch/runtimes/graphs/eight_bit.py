@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from facesearch.errors import ModelError
 from facesearch.runtimes.graphs.builder import Convolution, GraphBuilder, Plain
 
+_LEAST_STEP = np.float32(1e-6)  # of a kernel, so that a channel of zeros keeps its bias
+
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
@@ -27,8 +29,8 @@ class Ranges:
 
 
 class Watching(Plain):
-    """Lets values pass and remembers which ones 8-bit arithmetic would round, and which take their
-    steps from another.
+    """Lets values pass and remembers which ones 8-bit arithmetic would round: to steps of their own
+    (``watched``), or to those of another value that they only select from (``alike``).
     """
 
     def __init__(self) -> None:
@@ -78,7 +80,7 @@ class EightBit:
         if x not in self._rounded:
             return Plain().weights(graph, name, conv, x)
         widest = np.abs(conv.kernel).max(axis=(0, 1, 2)).astype(np.float32)
-        scale = np.maximum(widest, np.finfo(np.float32).tiny) / np.float32(127)
+        scale = np.maximum(widest / np.float32(127), _LEAST_STEP)
         steps = np.rint(conv.kernel / scale).clip(-127, 127)
         bias_scale = (scale * self._rounded[x].scale).astype(np.float32)
         bias = conv.bias - self._shift(conv.kernel, steps * scale, self._rounded[x].value)

@@ -18,7 +18,7 @@ def ranges_of(name: str) -> Ranges:
     source = files("facesearch.runtimes").joinpath("ranges", f"{name}.json")
     try:
         held = json.loads(source.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    except OSError as error:
         raise ModelError(
             f"no ranges of values are known for {name}; use --precision float32"
         ) from error
