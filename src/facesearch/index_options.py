@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from facesearch.planning import PlanOptions
 
 DEFAULT_MODEL = "facenet-128"
+DETAILS = ("normal", "high")
 DEFAULT_MAX_PIXELS = 200_000_000
 _WORKER_BYTES = 1_200_000_000  # what one worker may need, to bound their number by memory
 _LARGER_WORKERS = {"vgg16": 2_900_000_000, "efficientnet-v2l": 1_700_000_000}
@@ -95,6 +96,9 @@ def _as_detected(recipe: Recipe, options: IndexOptions) -> Recipe:
             f"--min-face, --min-score and --detail are for faces, and {recipe.name} takes whole "
             "photos; leave them out"
         )
+    if options.detail not in (None, *DETAILS):
+        known = ", ".join(DETAILS)
+        raise UsageError(f"there is no detail {options.detail!r}; choose one of {known}")
     if options.detail is not None and options.max_side is not None:
         raise UsageError("--detail and --max-side exclude each other: detail says how large")
     if options.detail is not None:

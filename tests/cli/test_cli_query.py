@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from facesearch.index_options import query_spec
+from facesearch.runtimes import RuntimeOptions
 from facesearch.store import Store, StoreWriter
 from small_store import BLUE, GREEN, MIDDLE, RED, draw, enrolling, recipe
 
@@ -340,7 +341,8 @@ def test_the_limit_on_pixels_is_that_of_the_last_index(store):
     with StoreWriter.open(store, recipe()) as writer:
         writer.set_options({"max_pixels": 3_000_000_000})
         writer.finish()
-    assert query_spec(Store.open(store), "cpu").limits.max_pixels == 3_000_000_000
+    spec = query_spec(Store.open(store), RuntimeOptions(device="cpu"))
+    assert spec.limits.max_pixels == 3_000_000_000
 
 
 def test_while_an_index_is_under_way_and_after_it_was_stopped(program, photos, red, folder):

@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -37,14 +37,15 @@ def _crops(count: int) -> Any:
     return np.random.default_rng(4).integers(0, 256, (count, 8, 8, 3), np.uint8)
 
 
-@given(st.integers(0, 500))
-def test_chunks_cover_everything_once_in_even_sizes(count: int) -> None:
-    parts = list(chunks(count, MAX_CHUNK))
+@given(st.integers(0, 500), st.integers(1, 70))
+@example(500, MAX_CHUNK)
+def test_chunks_cover_everything_once_in_even_sizes(count: int, largest: int) -> None:
+    parts = list(chunks(count, largest))
 
     assert [row for part in parts for row in range(count)[part]] == list(range(count))
     sizes = [part.stop - part.start for part in parts]
-    assert len(sizes) == -(-count // MAX_CHUNK)
-    assert max(sizes, default=0) <= MAX_CHUNK
+    assert len(sizes) == -(-count // largest)
+    assert all(1 <= size <= largest for size in sizes)
     assert max(sizes, default=0) - min(sizes, default=0) <= 1
 
 

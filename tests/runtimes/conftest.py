@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from facesearch.runtimes import Fetch, Network, NetworkSpec, RuntimeOptions, loa
 from facesearch.runtimes.precision import multiplies_bytes_exactly
 
 Crops = NDArray[np.uint8]
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT) not in sys.path:  # where the benchmarks are
+    sys.path.insert(0, str(ROOT))
 
 
 @pytest.fixture(scope="session")

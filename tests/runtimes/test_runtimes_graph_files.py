@@ -19,7 +19,8 @@ from facesearch.runtimes.graphs import DRAWINGS, Drawing
 NAME = "mtcnn-rnet"
 OPTIONS = RuntimeOptions("onnx", "cpu", precision="float32")
 OFFLINE = Fetch(offline=True)
-PULL = f"run: facesearch models pull {NAME}"
+PULL = "run: facesearch models pull facenet-128"
+"""R-Net comes with the default model."""
 
 
 @pytest.fixture
