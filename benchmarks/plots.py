@@ -90,7 +90,7 @@ def _bars(bars: Bars, figures: Sequence[Figure]) -> Callable[[Axes], None]:
         axes.invert_yaxis()
         for place, figure in zip(places, figures, strict=True):
             axes.annotate(
-                f"{figure.median:.3g}", (max(figure.samples), place), (4, 0),
+                _shown(figure.median), (max(figure.samples), place), (4, 0),
                 textcoords="offset points", va="center",
             )  # fmt: skip
         axes.margins(x=0.15)
@@ -122,3 +122,7 @@ def _lines(figures: Sequence[Figure]) -> Callable[[Axes], None]:
         axes.legend(frameon=False)
 
     return paint
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

@@ -108,6 +108,7 @@ def test_larger_networks_get_fewer_processes(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("facesearch.index_options.cores", lambda: 8)
     memory = types.SimpleNamespace(available=6_000_000_000)
     monkeypatch.setattr("psutil.virtual_memory", lambda: memory)
-    assert choose_jobs(IndexOptions(), 1000) == 5
+    assert choose_jobs(IndexOptions(), 1000) == 8
+    assert choose_jobs(IndexOptions(runtime="tensorflow"), 1000) == 5
     assert choose_jobs(IndexOptions(), 1000, "vgg16") == 2
     assert choose_jobs(IndexOptions(jobs=7), 1000, "vgg16") == 7

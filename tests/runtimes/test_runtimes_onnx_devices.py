@@ -44,10 +44,13 @@ class FakeSettings:
 
 @dataclass
 class FakeLibrary:
-    """``onnxruntime`` as far as it is used. ``broken`` providers are listed and do not work."""
+    """``onnxruntime`` as far as it is used. ``broken`` providers are listed and do not work;
+    with ``raising`` a session on a GPU is an error.
+    """
 
     available: list[str]
     broken: tuple[str, ...] = ()
+    raising: bool = False
     preloaded: int = 0
     asked: list[list[str]] = field(default_factory=list)
     settings: list[FakeSettings] = field(default_factory=list)
@@ -57,17 +60,26 @@ class FakeLibrary:
 
     def preload_dlls(self) -> None:
         self.preloaded += 1
+        print("Failed to load libcudnn.so")  # noqa: T201 (as the library does)
 
     def SessionOptions(self) -> FakeSettings:  # noqa: N802 (the library's name)
         self.settings.append(FakeSettings())
         return self.settings[-1]
 
     def InferenceSession(  # noqa: N802 (the library's name)
-        self, graph: bytes, settings: FakeSettings, providers: list[str]
+        self,
+        graph: bytes,
+        settings: FakeSettings,
+        providers: list[Any],
+        enable_fallback: int = 1,
     ) -> FakeSession:
+        names = [name if isinstance(name, str) else name[0] for name in providers]
+        assert enable_fallback == (names == [CPU])
+        if self.raising and CUDA in names:
+            raise RuntimeError("CUDA failure 35: driver too old")
         if graph == b"graph":  # the other one only tries whether the GPU works
-            self.asked.append(providers)
-        return FakeSession([name for name in providers if name not in self.broken])
+            self.asked.append(names)
+        return FakeSession([name for name in names if name not in self.broken])
 
 
 Install = Callable[..., FakeLibrary]
@@ -137,6 +149,18 @@ def test_without_its_libraries(install: Install) -> None:
     assert "pip install 'onnxruntime-gpu[cuda,cudnn]'" in line
     assert "--device cpu" in line
     assert library.asked == [[CUDA, CPU]]
+
+
+def test_a_gpu_that_fails(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    library = install(CUDA, packages=("onnxruntime-gpu",))
+    library.raising = True
+
+    line = _refusal(GPU)
+    assert "ONNX Runtime cannot use the GPU" in line
+    assert "driver too old" in line
+    load_network(NetworkSpec("facenet-128", AUTO))
+    assert library.asked == [[CPU]]
+    assert capsys.readouterr().out == ""
 
 
 def test_auto_takes_the_gpu_in_float32(install: Install) -> None:
