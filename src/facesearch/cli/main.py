@@ -132,6 +132,10 @@ def _fail(error: BaseException, debug: bool) -> int:
         traceback.print_exception(error)
     message, code = _message(error)
     say(f"facesearch: {message}")
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):  # a full disk: at exit it would be tried again, and complained of
+        _drop_output()
     return code
 
 
