@@ -19,6 +19,7 @@ from pkgutil import resolve_name
 from typing import Any
 from unittest import mock
 
+from benchmarks.photos import all_photos, spread
 from benchmarks.threads import in_batches
 from facesearch.index_options import DEFAULT_MODEL, default_recipe
 from facesearch.processing import ProcessSpec
@@ -81,11 +82,10 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=400)
     parser.add_argument("--runtime", choices=list(NETWORKS), default="onnx")
     options = parser.parse_args()
-    every = sorted(options.lfw.glob("*/*.jpg"))
-    paths = [str(path) for path in every[:: max(1, len(every) // options.photos)]]
+    paths = [str(path) for path in spread(all_photos(options.lfw), options.photos)]
     runtime = RuntimeOptions(options.runtime, "cpu")
     pipeline = ProcessSpec(default_recipe(DEFAULT_MODEL), 10**8, runtime)()
-    batches = list(in_batches(paths[: options.photos]))
+    batches = list(in_batches(paths))
     for batch in batches:
         pipeline.process(batch)
     clocks = Clocks()

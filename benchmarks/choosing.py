@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
 from benchmarks.crops import VARIANTS, Variant, embed, evaluate, find_faces, most_central
-from facesearch.datasets import people, read_pairs
+from facesearch.datasets import unmeasured_people
 from facesearch.extractors import Extractor, load_extractor
 from facesearch.recipes import ExtractorOptions
 from facesearch.records import Embeddings, Pixels
@@ -62,7 +62,8 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=default)
     args = parser.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
-    photos = outside(args.lfw, args.pairs)
+    unmeasured = unmeasured_people(args.lfw, args.pairs)
+    photos = [photo for photos in unmeasured.values() for photo in photos]
     runtime = RuntimeOptions(threads=1)
     central = [most_central(found, 0.8) for found in find_faces(photos, args.cache, runtime)]
     jobs = [(path, face) for path, face in zip(photos, central, strict=True) if face is not None]
@@ -89,17 +90,6 @@ def main() -> None:
         show(" + ".join(labels), len(labels), both, names)
         both = unit(sum(flipped[label] for label in labels))
         show(" + ".join(labels) + " + flip", 2 * len(labels), both, names)
-
-
-def outside(lfw: Path, pairs: Path) -> list[Path]:
-    """Photos of people without six photos and outside the pairs."""
-    known = {photo.person for pair in read_pairs(pairs) for photo in (pair.first, pair.second)}
-    return [
-        photo
-        for person, photos in people(lfw).items()
-        if person not in known and len(photos) != 6
-        for photo in photos
-    ]
 
 
 def searched(names: NDArray[np.str_]) -> NDArray[np.bool_]:

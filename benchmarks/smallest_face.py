@@ -10,12 +10,17 @@ thread, against the default's in the same run.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from benchmarks.matching import Boxes, overlaps
+from benchmarks.photos import all_photos, spread
 from facesearch.faces import Detector, load_detector
 from facesearch.index_options import DEFAULT_MODEL, default_recipe
 from facesearch.photos import read_photo
@@ -33,9 +38,8 @@ def main() -> None:
     )
     parser.add_argument("--photos", type=int, default=1000)
     options = parser.parse_args()
-    paths = sorted(options.lfw.glob("*/*.jpg"))
-    step = max(1, len(paths) // options.photos)
-    photos = [read_photo(path).pixels for path in paths[::step][: options.photos]]
+    paths = spread(all_photos(options.lfw), options.photos)
+    photos = [read_photo(path).pixels for path in paths]
     detector = load_detector(default_recipe(DEFAULT_MODEL).detector, RuntimeOptions(device="cpu"))
     detector.detect(photos[0], 20.0)
     reference, whole = detected(detector, photos, SIZES[0])
@@ -78,15 +82,12 @@ def most_central(faces: Sequence[Face], pixels: Pixels) -> Face:
 
 def held(face: Face, among: Sequence[Face]) -> bool:
     """Whether one of the others covers the same place."""
-    return any(overlap(box(face), box(other)) > OVERLAP for other in among)
+    return bool(among) and bool((overlaps(boxes([face]), boxes(among)) > OVERLAP).any())
 
 
-def overlap(first: Box, second: Box) -> float:
-    """Shared area over the area of both."""
-    width = min(first.x + first.width, second.x + second.width) - max(first.x, second.x)
-    height = min(first.y + first.height, second.y + second.height) - max(first.y, second.y)
-    shared = max(0.0, width) * max(0.0, height)
-    return shared / (first.area + second.area - shared)
+def boxes(faces: Sequence[Face]) -> Boxes:
+    """(n, 4) corners and sides."""
+    return np.array([dataclasses.astuple(box(face)) for face in faces])
 
 
 def box(face: Face) -> Box:

@@ -18,6 +18,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from statistics import median
 
+from benchmarks.photos import all_photos, spread
 from facesearch.index_options import DEFAULT_MODEL, default_recipe
 from facesearch.indexing import BATCH
 from facesearch.processing import PhotoTask, Pipeline, ProcessSpec
@@ -34,9 +35,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=400)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    every = sorted(options.lfw.glob("*/*.jpg"))
-    paths = [str(path) for path in every[:: max(1, len(every) // options.photos)]]
-    paths = paths[: options.photos]
+    paths = [str(path) for path in spread(all_photos(options.lfw), options.photos)]
     rates: dict[str, list[float]] = {way: [] for way in WAYS}
     for _ in range(options.repeats):
         for way, (processes, threads) in WAYS.items():

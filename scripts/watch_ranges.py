@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facesearch.datasets import read_pairs
+from facesearch.datasets import unmeasured_people
 from facesearch.index_options import default_recipe
 from facesearch.photos import read_photo
 from facesearch.processing import Pipeline, ProcessSpec
@@ -61,12 +60,7 @@ def main() -> None:
 
 def unmeasured(lfw: Path, pairs: Path) -> list[Path]:
     """One photo of each person who takes part in no measurement."""
-    photos = sorted(lfw.glob("*/*.jpg"))
-    counts = Counter(photo.parent.name for photo in photos)
-    measured = {name for name, count in counts.items() if count == 6}
-    measured |= {photo.person for pair in read_pairs(pairs) for photo in (pair.first, pair.second)}
-    first = {photo.parent.name: photo for photo in reversed(photos)}
-    return [photo for name, photo in sorted(first.items()) if name not in measured]
+    return [photos[0] for photos in unmeasured_people(lfw, pairs).values()]
 
 
 def faces_of(photos: list[Path], count: int) -> Iterator[NDArray[np.uint8]]:

@@ -26,6 +26,7 @@ SAMPLES_SHA256 = "b4da322edb0afd94fdf66c91dfa2087b4cb0ac086896145b355c949ae22303
 STALE_SECONDS = 3600
 LABEL_HEADER = ("path", "name", "group")
 NAMES_BETWEEN = ";"
+_POI_PHOTOS = 6  # whoever has exactly so many is searched for, as in the course reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +213,21 @@ def identity(key: str, labels: Mapping[str, Label]) -> Label | None:
     photo = PurePosixPath(key)
     spellings = (key, str(photo.parent / photo.stem), photo.name, photo.stem)
     return next((labels[each] for each in spellings if each in labels), None)
+
+
+def unmeasured_people(folder: Path, pairs: Path) -> dict[str, list[Path]]:
+    """LFW's people who are neither among those with exactly six photos nor in the pairs file: what
+    is chosen or watched on them has seen nobody who is measured.
+
+    Raises:
+        DatasetError: the folder or the pairs file cannot be read.
+    """
+    paired = {photo.person for pair in read_pairs(pairs) for photo in (pair.first, pair.second)}
+    return {
+        person: photos
+        for person, photos in people(folder).items()
+        if person not in paired and len(photos) != _POI_PHOTOS
+    }
 
 
 def sample_people(folder: Path, part: Literal["train", "val"]) -> dict[str, list[Path]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from facesearch import weights
 from facesearch.errors import RecipeMismatchError, UsageError
 from facesearch.processing import ProcessSpec
-from facesearch.recipes import EXTRACTORS, Recipe
+from facesearch.recipes import DETAILS, EXTRACTORS, Recipe
 from facesearch.runtimes import RuntimeOptions
 from facesearch.store import Store
 from facesearch.systems import SYSTEMS, find_system
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from facesearch.planning import PlanOptions
 
 DEFAULT_MODEL = "facenet-128"
-DETAILS = ("normal", "high")
 DEFAULT_MAX_PIXELS = 200_000_000
 _WORKER_BYTES = 1_200_000_000  # what one worker may need, to bound their number by memory
 _LARGER_WORKERS = {"vgg16": 2_900_000_000, "efficientnet-v2l": 1_700_000_000}

@@ -50,12 +50,16 @@ class ProcessSpec:
             WeightsError: weights are missing and cannot be downloaded.
             ModelError: the runtime cannot be loaded.
         """
-        names = (*networks_of(self.recipe.detector), self.recipe.extractor.model)
-        make_ready(names, self.runtime, fetch)
+        make_ready(networks(self.recipe), self.runtime, fetch)
 
     def __call__(self) -> Pipeline:
         """Loads the networks; called once in the process that uses them."""
         return Pipeline(self)
+
+
+def networks(recipe: Recipe) -> tuple[str, ...]:
+    """All networks that a recipe runs, by their names in the weights manifest."""
+    return (*networks_of(recipe.detector), recipe.extractor.model)
 
 
 @dataclass(frozen=True, slots=True)

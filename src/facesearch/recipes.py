@@ -89,6 +89,10 @@ EXTRACTORS = {
 """The embedding networks as published, by name; weights' hashes are filled in from the manifest."""
 
 
+DETAILS = ("normal", "high")
+"""How closely photos are searched; see ``Recipe.in_detail``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Photo to rows, complete. ``max_side`` bounds the longer side at which photos are decoded,

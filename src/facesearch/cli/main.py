@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import os
 import select
@@ -16,8 +15,6 @@ import click
 
 from facesearch import __version__
 from facesearch.errors import EXIT_FAILED, EXIT_INTERRUPTED, FacesearchError
-
-_OBJECTS_AT_START = 100_000  # imports make as many, and a search for garbage among them finds none
 
 COMMANDS = {
     "index": "index",
@@ -67,7 +64,6 @@ def facesearch(debug: bool) -> None:
 
 def main() -> None:
     """Runs the command line and exits with its code."""
-    gc.set_threshold(_OBJECTS_AT_START)
     with contextlib.suppress(AttributeError, ValueError):
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as cleanly as Ctrl-C
     sys.exit(run(sys.argv[1:]))

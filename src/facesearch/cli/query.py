@@ -162,12 +162,6 @@ def query(
     A folder means every photo in it, each a query of its own. A store that was indexed with a
     --system for whole photos compares PHOTO as a whole.
     """
-    from facesearch.gallery.beside import beside
-    from facesearch.search import import_backend
-
-    format_ = _one_format(format_, as_json)
-    path = existing_store(store)
-    beside(partial(import_backend, backend))  # takes the longest, and need not wait for the rest
     from facesearch import querying
     from facesearch.gallery.npz import NpzGallery
     from facesearch.index_options import IndexOptions, cores
@@ -175,6 +169,8 @@ def query(
     from facesearch.runtimes import RuntimeOptions
     from facesearch.store import Store
 
+    format_ = _one_format(format_, as_json)
+    path = existing_store(store)
     say_store(path)
     options = querying.QueryOptions(k=None if k == "all" else k, **settings)
     querying.check_options(options, len(photos))

@@ -7,41 +7,35 @@ from typing import Any
 
 import click
 
+from facesearch.recipes import DETAILS
+from facesearch.runtimes import DEVICES, PRECISIONS, RUNTIMES
+
+_CHOICES = {
+    "--device": (DEVICES, "What the networks run on."),
+    "--runtime": (
+        ("auto", *RUNTIMES),
+        "What runs the networks: ONNX Runtime where it has them, else TensorFlow.",
+    ),
+    "--precision": (
+        PRECISIONS,
+        "Of the embedding network; auto is the fastest that loses nothing here.",
+    ),
+}
+
 
 def runtime_choices(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --device, --runtime and --precision."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
+    for name, (known, help_) in reversed(_CHOICES.items()):
+        choice = click.Choice(known)
+        command = click.option(name, type=choice, default="auto", show_default=True, help=help_)(
+            command
+        )
     return command
 
 
-_OPTIONS = (
-    click.option(
-        "--device",
-        type=click.Choice(["auto", "cpu", "gpu"]),
-        default="auto",
-        show_default=True,
-        help="What the networks run on.",
-    ),
-    click.option(
-        "--runtime",
-        type=click.Choice(["auto", "onnx", "tensorflow"]),
-        default="auto",
-        show_default=True,
-        help="What runs the networks: ONNX Runtime where it has them, else TensorFlow.",
-    ),
-    click.option(
-        "--precision",
-        type=click.Choice(["auto", "int8", "float32"]),
-        default="auto",
-        show_default=True,
-        help="Of the embedding network; auto is the fastest that loses nothing here.",
-    ),
-)
-
 detail_choice = click.option(
     "--detail",
-    type=click.Choice(["normal", "high"]),
+    type=click.Choice(DETAILS),
     help="high searches photos at full size for faces from 20 pixels up, as in group photos.",
 )
 """Adds --detail."""

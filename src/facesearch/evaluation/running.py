@@ -36,9 +36,9 @@ from facesearch.evaluation.open_set import search_open_set, split
 from facesearch.evaluation.scoring import Scorer
 from facesearch.evaluation.searching import ExpandedScorer, SystemSearch, search_of
 from facesearch.evaluation.verification import require_pairs, verify
-from facesearch.faces import networks_of
 from facesearch.index_options import IndexOptions, choose_jobs, recipe_of
 from facesearch.indexing import IndexHooks
+from facesearch.processing import networks
 from facesearch.results import (
     Cost,
     DatasetFacts,
@@ -204,9 +204,7 @@ class _Work:
 
     def _require_weights(self, system: System) -> None:
         fetch = Fetch(self._options.offline, self._hooks.on_message, self._hooks.index.transfer_bar)
-        recipe = system.recipe
-        names = (*networks_of(recipe.detector), recipe.extractor.model)
-        make_ready(names, RuntimeOptions(), fetch)
+        make_ready(networks(system.recipe), RuntimeOptions(), fetch)
 
     def _measured(self, system: System, row: SystemResult) -> SystemRecord:
         path = self._indexed(system)

@@ -120,7 +120,7 @@ class MtcnnDetector:
             cells[:, 3:] = maps["box"][0, y, x]
             _require_finite(cells)
             found.append(cells)
-        return best_first(found[0] if len(found) == 1 else np.concatenate(found), by=2)
+        return best_first(np.concatenate(found), by=2)
 
     def _refine(self, image: Image, rows: Rows) -> Rows:
         outputs = _run(self._networks.refinement, image, rows, 24)
@@ -195,7 +195,11 @@ def _worked_on(pixels: Pixels) -> Image:
     """Small photos in float32, where a level's rounding would move boxes; large ones as they are,
     which takes a quarter of the memory.
     """
-    return pixels if min(pixels.shape[:2]) >= LARGE else pixels.astype(np.float32)
+    return pixels if _is_large(pixels) else pixels.astype(np.float32)
+
+
+def _is_large(image: Image) -> bool:
+    return bool(min(image.shape[:2]) >= LARGE)
 
 
 def levels(image: Image, scales: Sequence[float]) -> Iterator[Image]:
@@ -210,7 +214,7 @@ def levels(image: Image, scales: Sequence[float]) -> Iterator[Image]:
     for scale in scales:
         height, width = int(image.shape[0] * scale), int(image.shape[1] * scale)
         method = cv2.INTER_LINEAR
-        if min(image.shape[:2]) >= LARGE:
+        if _is_large(image):
             while min(halved.shape[:2]) >= 2 * min(height, width):
                 half = halved.shape[1] // 2, halved.shape[0] // 2
                 halved = cv2.resize(halved, half, interpolation=cv2.INTER_AREA)
@@ -241,12 +245,8 @@ def _spans(length: int) -> Iterator[tuple[int, int]]:
 
 def _run(network: Network, image: Image, rows: Rows, size: int) -> dict[str, Floats]:
     """Cut out ``rows``, run ``network`` over them in chunks, and join the outputs."""
-    parts: list[dict[str, Floats]] = []
-    for boxes in _chunks(rows):
-        parts.append(network(patches(image, boxes, size)))
-    outputs = parts[0]
-    if len(parts) > 1:
-        outputs = {name: np.concatenate([part[name] for part in parts]) for name in outputs}
+    parts = [network(patches(image, boxes, size)) for boxes in _chunks(rows)]
+    outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     for values in outputs.values():
         _require_finite(values)
     return outputs

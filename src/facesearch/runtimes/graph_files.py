@@ -79,7 +79,8 @@ def is_there(graph: GraphFile) -> bool:
     """
     if not graph.sha256 or not graph.path.is_file():
         return False
-    return _sha256(graph.path) == graph.sha256
+    with _readable(graph.path):  # hashed once a process while the file stays as it is
+        return weights.sha256_file(graph.path) == graph.sha256
 
 
 def read_graph(name: str, precision: str) -> bytes:
@@ -91,11 +92,13 @@ def read_graph(name: str, precision: str) -> bytes:
     """
     graph = graph_file(name, precision)
     remedy = f"run: facesearch models pull {_PULLED_WITH.get(name, name)}"
-    if not graph.path.is_file():
+    found = state_of(graph, hashed=True)
+    if found == "missing":
         raise WeightsError(f"the network {name} is missing ({graph.path}); {remedy}")
-    if _sha256(graph.path) != graph.sha256:
+    if found == "damaged":
         raise WeightsError(f"{graph.path}: damaged, or of another version; {remedy}")
-    return _bytes(graph.path)
+    with _readable(graph.path):
+        return graph.path.read_bytes()
 
 
 def draw_missing(names: Sequence[str], fetch: Fetch) -> list[GraphFile]:
@@ -170,17 +173,6 @@ def _hash_beside(path: Path, name: str) -> str:
 
 def _card(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
-
-
-def _sha256(path: Path) -> str:
-    """The hash (hex) of a file's bytes, taken once a process while the file stays as it is."""
-    with _readable(path):
-        return weights.sha256_file(path)
-
-
-def _bytes(path: Path) -> bytes:
-    with _readable(path):
-        return path.read_bytes()
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from facesearch.search.brute import BruteBackend
 from facesearch.search.exact import ExactBackend
 from facesearch.search.pca import COMPONENTS, PcaBackend
 
-__all__ = ["BACKENDS", "PLAIN_BACKENDS", "SearchBackend", "import_backend", "load_backend"]
+__all__ = ["BACKENDS", "PLAIN_BACKENDS", "SearchBackend", "load_backend"]
 
 
 class SearchBackend(Protocol):
@@ -50,15 +50,6 @@ BACKENDS: dict[str, Callable[[Embeddings, int], SearchBackend]] = {
 
 PLAIN_BACKENDS = ("sklearn", "brute")
 """Those fit for any query: exact, and quickly ready; "brute" is sooner, for it imports nothing."""
-
-
-def import_backend(name: str) -> None:
-    """Import what the back end ``name`` needs, so that loading it later is quick.
-
-    Raises:
-        UsageError: there is no back end of that name.
-    """
-    load_backend(name, np.zeros((1, 1), np.float32))
 
 
 def load_backend(name: str, rows: Embeddings, components: int = 0) -> SearchBackend:

@@ -41,16 +41,10 @@ def _mtcnn(name: str) -> Callable[[str], bytes]:
     def draw(precision: str) -> bytes:
         import numpy as np
 
-        from facesearch.runtimes.graphs import mtcnn
+        from facesearch.runtimes.graphs.mtcnn import DRAWERS
         from facesearch.weights import load_arrays
 
-        arrays = [np.asarray(array, np.float32) for array in load_arrays(name)]
-        drawers = {
-            "mtcnn-pnet": mtcnn.draw_pnet,
-            "mtcnn-rnet": mtcnn.draw_rnet,
-            "mtcnn-onet": mtcnn.draw_onet,
-        }
-        return drawers[name](arrays)
+        return DRAWERS[name]([np.asarray(array, np.float32) for array in load_arrays(name)])
 
     return draw
 

@@ -56,6 +56,9 @@ def draw_onet(arrays: Arrays) -> bytes:
     return net.graph.build("mtcnn-onet", 48, {"face": [], "box": [4], "landmarks": [10]})
 
 
+DRAWERS = {"mtcnn-pnet": draw_pnet, "mtcnn-rnet": draw_rnet, "mtcnn-onet": draw_onet}
+
+
 @dataclass(frozen=True, slots=True)
 class _Value:
     """A value whose channels lie in another ``order`` than the weights know, times ``sign``."""
