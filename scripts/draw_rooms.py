@@ -22,6 +22,7 @@ PURPOSES = {
     "index_target": "the store that a run writes, held for it",
     "index_options": "what a run is asked, the recipe that follows",
     "rooting": "folders of a store moved or dropped",
+    "labelling": "who is on which photo, as people say",
     "tiles": "crops and small views for a contact sheet",
     "planning": "folder against store: new, moved, gone",
     "scoping": "which folders a run looks at",

@@ -18,7 +18,7 @@ from PIL import Image
 
 from facesearch import indexing, querying
 from facesearch.errors import ModelError, NoFaceError, PhotoError, UsageError
-from facesearch.gallery import Search, Where
+from facesearch.gallery import Search
 from facesearch.gallery.npz import NpzGallery
 from facesearch.index_options import (
     DEFAULT_MAX_PIXELS,
@@ -140,6 +140,7 @@ class OpenGallery:
             k: how many photos; None for all.
             options: further fields of ``QueryOptions``; without ``face`` or ``box`` the most
                 prominent face is taken. ``box`` may be (x, y, width, height), ``under`` one folder,
+                ``persons`` one name,
                 ``fmr`` (a false match rate, as 1e-4) stands in place of ``max_distance``.
                 ``expand`` knows the query's own photo by its file: pixels and embeddings of a photo
                 that is in the store are supported by it.
@@ -252,13 +253,16 @@ def _embed(embedder: LazyPipeline, photo: PhotoLike | Path) -> Embeddings:
 
 
 def _options(k: int | None, options: dict[str, Any]) -> QueryOptions:
-    """The options as they are kept; a box may be four numbers, ``under`` one folder."""
-    box, under = options.get("box"), options.get("under", ())
+    """The options as they are kept; a box may be four numbers, ``under`` one folder, ``persons``
+    one name.
+    """
+    box, under, persons = options.get("box"), options.get("under", ()), options.get("persons", ())
     if box is not None and not isinstance(box, Box):
         options = {**options, "box": Box(*(float(side) for side in box))}
     folders = [under] if isinstance(under, (str, Path)) else under
     under = tuple(os.fspath(folder) for folder in folders)
-    return QueryOptions(**{**options, "k": k, "under": under})
+    persons = (persons,) if isinstance(persons, str) else tuple(persons)
+    return QueryOptions(**{**options, "k": k, "under": under, "persons": persons})
 
 
 def _by_embedding(gallery: NpzGallery, row: NDArray[Any], asked: QueryOptions) -> QueryResult:
@@ -269,7 +273,7 @@ def _by_embedding(gallery: NpzGallery, row: NDArray[Any], asked: QueryOptions) -
     made = gallery.recipe.extractor
     if given.shape != (made.dim,) or not math.isfinite(length) or length == 0:
         raise UsageError(f"an embedding for this store is {made.dim} finite numbers, not all zero")
-    where = Where(under=asked.under, max_distance=asked.max_distance)
+    where = asked.where
     asked_row = (given / length if made.unit else given).astype(np.float32)
     found = gallery.search(asked_row[None], [""], Search(asked.k, asked.by, where, asked.expand))
     return QueryResult(Query("", None, ()), found, searched=gallery.size(where))

@@ -53,6 +53,8 @@ class QueryOptions:
     false match rate, above 0, below 1) says instead: nothing farther than where this share of other
     people's faces lie. ``exclude_self`` leaves out photos with the query's own content, ``under``
     keeps those below the folders named (in full, or relative to the current folder or to a root).
+    ``since`` and ``until`` (as "2019", "2019-05" or "2019-05-04", both inclusive) keep those taken
+    then, ``persons`` those of the people named, by label or folder.
     ``same_person`` takes all photos as examples of one person, and the nearest example wins.
     ``expand`` averages every face with its nearest in the gallery first; distances are then those
     between averages.
@@ -66,8 +68,18 @@ class QueryOptions:
     fmr: float | None = None
     exclude_self: bool = False
     under: tuple[str, ...] = ()
+    since: str = ""
+    until: str = ""
+    persons: tuple[str, ...] = ()
     same_person: bool = False
     expand: bool = False
+
+    @property
+    def where(self) -> Where:
+        """Which photos may be answers, the query's own apart."""
+        return Where(
+            self.under, self.since, self.until, self.persons, max_distance=self.max_distance
+        )
 
 
 class Embedder(Protocol):
@@ -180,7 +192,7 @@ def settle(gallery: Gallery, options: QueryOptions) -> QueryOptions:
             f"{gallery.summary().path}: this store compares whole photos; leave out --face and "
             "--box, or query a store of faces"
         )
-    gallery.require(Where(under=options.under))
+    gallery.require(options.where)
     if options.expand:
         gallery.prepare_expansion()
     if options.fmr is None:
@@ -375,10 +387,20 @@ def answers(
     name = probe.query.path
     search = _search([probe], options)
     searched = gallery.size(search.where)
+    notes = (*probe.notes, *_left_out(gallery, options))
     for number, row in zip(probe.numbers, probe.embeddings, strict=True):
         asked = dataclasses.replace(probe.query, face=number, examples=((name, number),))
         neighbors = gallery.search(row[None], [name], search)
-        yield QueryResult(asked, neighbors, notes=probe.notes, searched=searched)
+        yield QueryResult(asked, neighbors, notes=notes, searched=searched)
+
+
+def _left_out(gallery: Gallery, options: QueryOptions) -> tuple[str, ...]:
+    """What a bound on the capture time leaves out without a word otherwise."""
+    undated = gallery.undated() if options.since or options.until else 0
+    if not undated:
+        return ()
+    photos = "1 photo" if undated == 1 else f"{undated:,} photos"
+    return (f"{photos} without a capture time left out",)
 
 
 def _same_person(
@@ -393,15 +415,12 @@ def _same_person(
         search = _search(good, options)
         neighbors = gallery.search(rows, [name for name, _ in examples], search)
         notes = tuple(note for probe in good for note in probe.notes)
+        notes += _left_out(gallery, options)
         yield QueryResult(asked, neighbors, notes=notes, searched=gallery.size(search.where))
     yield from (probe for probe in probes if isinstance(probe, QueryResult))
 
 
 def _search(probes: Sequence[Probe], options: QueryOptions) -> Search:
     own = frozenset(probe.content for probe in probes)
-    where = Where(
-        under=options.under,
-        exclude=own if options.exclude_self else frozenset(),
-        max_distance=options.max_distance,
-    )
+    where = dataclasses.replace(options.where, exclude=own if options.exclude_self else frozenset())
     return Search(options.k, options.by, where, options.expand, own)

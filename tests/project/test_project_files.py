@@ -60,8 +60,12 @@ def test_constraints_are_exact_versions():
 
 def test_constraints_pin_every_dependency_within_its_range(pins):
     """The extra "gpu" is for NVIDIA's machines and never installed beside these."""
-    wanted = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]
-    for requirement in map(Requirement, wanted):
+    extras = PROJECT["optional-dependencies"]
+    others = [each for name, extra in extras.items() if name != "gpu" for each in extra]
+    for requirement in map(Requirement, [*PROJECT["dependencies"], *others]):
+        if requirement.name == PROJECT["name"]:
+            assert requirement.extras <= set(extras)
+            continue
         version = pins.get(canonicalize_name(requirement.name))
         assert version is not None, requirement
         assert requirement.specifier.contains(version), requirement

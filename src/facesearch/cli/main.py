@@ -24,6 +24,7 @@ COMMANDS = {
     "info": "info",
     "check": "check",
     "roots": "roots",
+    "label": "label",
     "models": "models",
     "datasets": "datasets",
 }

@@ -106,6 +106,22 @@ def _box(context: click.Context, parameter: click.Parameter, value: str | None) 
     "--under", metavar="FOLDER", multiple=True, help="Only photos below this folder; repeatable."
 )
 @click.option(
+    "--since", metavar="TIME", default="", help="Only photos taken then or later: 2019-05."
+)
+@click.option(
+    "--until",
+    metavar="TIME",
+    default="",
+    help="Only photos taken then or before: 2019, 2019-05-04.",
+)
+@click.option(
+    "--person",
+    "persons",
+    metavar="NAME",
+    multiple=True,
+    help="Only photos of this person, by label or name of the folder; repeatable.",
+)
+@click.option(
     "--expand", is_flag=True, help="Average every face with its nearest in the store first."
 )
 @click.option("--yes", is_flag=True, help="Do not ask before --expand compares very many faces.")

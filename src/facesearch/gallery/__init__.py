@@ -17,11 +17,17 @@ class Where:
     """Which faces may be answers.
 
     ``under`` are folders (a photo below any of them qualifies; none: all), in full, or relative to
-    the current folder or to a root. ``exclude`` are hashes of contents to leave out,
+    the current folder or to a root. ``since`` and ``until`` bound the capture time, both inclusive,
+    as "2019", "2019-05", "2019-05-04" or with a time of day; "" for no bound; with one of them a
+    photo of which the time is not known does not qualify. ``persons`` are names (a photo of any of
+    them qualifies; none: all), by label or folder. ``exclude`` are hashes of contents to leave out,
     ``max_distance`` is the largest Euclidean distance.
     """
 
     under: tuple[str, ...] = ()
+    since: str = ""
+    until: str = ""
+    persons: tuple[str, ...] = ()
     exclude: frozenset[bytes] = frozenset()
     max_distance: float | None = None
 
@@ -59,8 +65,12 @@ class Gallery(Protocol):
         """Makes sure that there is something to search, before anything is made ready for it.
 
         Raises:
-            UsageError: no photo is below one of the folders.
+            UsageError: no photo is below one of the folders, of that time or of one of the persons,
+                or a time is none.
         """
+
+    def undated(self) -> int:
+        """How many photos have no capture time, which ``since`` and ``until`` leave out."""
 
     def warm_up(self) -> None:
         """Begins what the first search without ``expand`` needs, beside whatever comes meanwhile.

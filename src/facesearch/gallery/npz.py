@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from facesearch.gallery import Search, Where
 from facesearch.gallery.beside import beside
 from facesearch.gallery.facts import coverage_of
+from facesearch.gallery.filters import Filters
 from facesearch.gallery.hits import Hit, best_hits, certain_up_to, nearest_hits
 from facesearch.gallery.places import Place, Places
 from facesearch.gallery.sureness import Sureness
@@ -51,6 +52,7 @@ class NpzGallery:
         self._expanding = threading.Lock()
         self._averaged: ExpandedFaces | None = None
         self._sureness = Sureness(store.recipe, store.path)
+        self._filters = Filters(store)
 
     @property
     def recipe(self) -> Recipe:
@@ -74,7 +76,11 @@ class NpzGallery:
 
     def require(self, where: Where) -> None:
         """Makes sure that ``where`` can be meant; see ``Gallery.require``."""
-        Places(self.store).below(where.under)
+        self._filters.allowed(where)
+
+    def undated(self) -> int:
+        """Photos without a capture time; see ``Gallery.undated``."""
+        return self._filters.undated()
 
     def warm_up(self) -> None:
         """Begins to check the rows and to fit the back end; see ``Gallery.warm_up``."""
@@ -82,8 +88,7 @@ class NpzGallery:
 
     def size(self, where: Where) -> int:
         """How many faces a search looks through; see ``Gallery.size``."""
-        below = Places(self.store).below(where.under)
-        return int(np.count_nonzero(self._allowed(where, below)))
+        return self._count(self._filters.allowed(where).faces)
 
     def prepare_expansion(self) -> None:
         """Makes expanded searches ready; see ``Gallery.prepare_expansion``."""
@@ -98,8 +103,11 @@ class NpzGallery:
     ) -> tuple[Neighbor, ...]:
         """The nearest faces, closest first; see ``Gallery.search``."""
         places = Places(self.store)
-        below = places.below(search.where.under)
-        allowed = self._allowed(search.where, below)
+        passing = self._filters.allowed(search.where)
+        below = passing.files
+        allowed = (
+            np.ones(len(self.store.faces), np.bool_) if passing.faces is None else passing.faces
+        )
         if search.expand:
             nearest = self._expanded().query(embeddings, search.own).nearest
         else:
@@ -116,7 +124,7 @@ class NpzGallery:
         ]
         if search.expand:  # what is calibrated are distances between plain rows
             return tuple(neighbors)
-        return self._sureness.told(neighbors, int(np.count_nonzero(allowed)) * len(embeddings))
+        return self._sureness.told(neighbors, self._count(passing.faces) * len(embeddings))
 
     def _hits(self, nearest: _Nearest, search: Search, allowed: NDArray[np.bool_]) -> list[Hit]:
         """The hits that can be among the answers, one for each photo or face."""
@@ -185,17 +193,9 @@ class NpzGallery:
                 self._averaged = ExpandedFaces(self.store, self._backend, self._confirm)
             return self._averaged
 
-    def _allowed(self, where: Where, below: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
-        """Which faces may be answers: those of live contents that pass the filters."""
-        contents, files = self.store.contents, self.store.files
-        allowed = np.asarray(contents.live).copy()
-        for left_out in where.exclude:
-            allowed &= (contents.hash != np.frombuffer(left_out, np.uint8)).any(axis=1)
-        if below is not None:
-            found = np.zeros(len(allowed), np.bool_)
-            found[files.content[below]] = True
-            allowed &= found
-        return allowed[np.asarray(self.store.faces.content)]
+    def _count(self, faces: NDArray[np.bool_] | None) -> int:
+        """How many faces pass."""
+        return len(self.store.faces) if faces is None else int(np.count_nonzero(faces))
 
     def _neighbor(self, rank: int, hit: Hit, example: str, files: Sequence[Place]) -> Neighbor:
         """The answer that a hit is; ``files`` are those of its photo, the one to show first."""

@@ -165,11 +165,11 @@ def _save(
     )
     entry = layout.write_derived(name, members, made_from, grows)
     head = replace(store.head, derived={**store.head.derived, name: entry})
-    layout.write_head(head, _inline_members(store))
+    layout.write_head(head, inline_members(store))
     layout.sweep(head)
 
 
-def _inline_members(store: Store) -> Iterator[Member]:
+def inline_members(store: Store) -> Iterator[Member]:
     """The arrays that lie in the head itself, to be written again as they are."""
     if store.head.inline:
         archive = store.segments[0].archive
