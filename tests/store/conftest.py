@@ -9,12 +9,28 @@ import pytest
 
 from facesearch.store import Store
 from made_photos import Photos
+from mapped_files import Windows
 
 
 @pytest.fixture(autouse=True)
 def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """These tests commit thousands of times; what ``fsync`` does cannot be seen from here."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> Windows:
+    if not Path("/proc/self/maps").exists():
+        pytest.skip("only Linux says what is mapped")
+    return Windows(monkeypatch)
+
+
+@pytest.fixture(params=["plain", "numbered"])
+def heads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to commit."""
+    numbered = request.param == "numbered"
+    monkeypatch.setattr("facesearch.store.layout.NUMBERED_HEADS", numbered)
+    return str(request.param)
 
 
 @pytest.fixture

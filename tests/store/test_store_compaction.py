@@ -9,6 +9,8 @@ import pytest
 from facesearch.store import Root, Store, check_store
 from facesearch.store.compaction import start_of_tier
 
+pytestmark = pytest.mark.usefixtures("heads")
+
 KEYS = [f"{number:03}" for number in range(60)]
 
 

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from facesearch.records import PhotoEntry
 from facesearch.store import Root, Store, StoreWriter, check_store
 from made_photos import Photos
+from mapped_files import Windows
 
 KEYS = st.sampled_from(["a", "b", "b/c", "b.d", "é", "\udcff", ""])
 TEXTS = st.sampled_from([f"photo {number}" for number in range(9)])
@@ -166,6 +167,59 @@ class TieredMachine(StoreMachine):
     single_file_bytes = 100
 
 
+class BesideMachine(TieredMachine):
+    """The same where every merge of segments is left to the thread beside the run."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr("facesearch.store.writer.MERGE_AT_ONCE_BYTES", 0)
+        super().begin()
+
+    @rule()
+    def wait(self) -> None:
+        thread = self.writer._beside._thread
+        if thread is not None:
+            thread.join()
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.patch.undo()
+
+
+class NumberedMachine(StoreMachine):
+    """The same with numbered heads, while earlier snapshots keep their files open."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.patch = pytest.MonkeyPatch()
+        Windows(self.patch)
+        self.snapshots: list[tuple[Store, list[str]]] = []
+        super().begin()
+
+    @precondition(lambda self: self.path.exists())
+    @rule()
+    def keep_open(self) -> None:
+        store = Store.open(self.path)
+        self.snapshots.append((store, list(store.files.paths())))
+
+    @precondition(lambda self: self.snapshots)
+    @rule(number=st.integers(0, 9))
+    def let_go(self, number: int) -> None:
+        store, paths = self.snapshots.pop(number % len(self.snapshots))
+        assert list(store.files.paths()) == paths
+
+    @rule()
+    def finish(self) -> None:
+        self.writer.finish()
+        self.keep()
+        assert Store.open(self.path).progress is None
+
+    def teardown(self) -> None:
+        self.patch.undo()
+        super().teardown()
+
+
 WIDE = settings(
     max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
@@ -173,6 +227,10 @@ TestOneFile = StoreMachine.TestCase
 TestOneFile.settings = WIDE
 TestTiers = TieredMachine.TestCase
 TestTiers.settings = WIDE
+TestBeside = BesideMachine.TestCase
+TestBeside.settings = settings(WIDE, max_examples=15)
+TestNumbered = NumberedMachine.TestCase
+TestNumbered.settings = settings(WIDE, max_examples=8)
 
 
 @pytest.mark.full
@@ -183,3 +241,13 @@ class TestOneFileLong(StoreMachine.TestCase):
 @pytest.mark.full
 class TestTiersLong(TieredMachine.TestCase):
     settings = settings(WIDE, max_examples=300, stateful_step_count=60)
+
+
+@pytest.mark.full
+class TestBesideLong(BesideMachine.TestCase):
+    settings = settings(WIDE, max_examples=200, stateful_step_count=60)
+
+
+@pytest.mark.full
+class TestNumberedLong(NumberedMachine.TestCase):
+    settings = settings(WIDE, max_examples=100, stateful_step_count=60)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from facesearch.store.files import FileTable
 from facesearch.store.head import Root
 from facesearch.store.reader import Store
-from facesearch.store.tables import ContentTable, FaceTable, FileTable
+from facesearch.store.tables import ContentFacts, ContentTable, FaceFacts, FaceTable
 
 if TYPE_CHECKING:
     from facesearch.store.check import check_path, check_store
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SINGLE_FILE_BYTES",
+    "ContentFacts",
     "ContentTable",
+    "FaceFacts",
     "FaceKeys",
     "FaceTable",
     "FileTable",

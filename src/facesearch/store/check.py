@@ -11,21 +11,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from facesearch.buckets import sha256
 from facesearch.errors import StoreError, StoreMissingError
+from facesearch.locations import Address, Location, join
+from facesearch.sources import root_state
 from facesearch.store import schema
 from facesearch.store.archive import META, Archive
+from facesearch.store.columns import Ints
 from facesearch.store.derived import open_derived
 from facesearch.store.head import Root
-from facesearch.store.reader import Store
+from facesearch.store.heads import damaged_heads
+from facesearch.store.ordering import SegmentRun, first_disorder
+from facesearch.store.reader import Store, real_location
 from facesearch.store.segments import Segment
-from facesearch.store.tables import Ints
 
 _UNIT_TOLERANCE = 1e-3
 _VALUES_AT_ONCE = 1 << 22  # of embeddings, so that a block of long rows needs no second copy
 
 
 def check_path(
-    path: Path, deep: bool = False, resolve: Callable[[Root], Path] | None = None
+    path: Path, deep: bool = False, resolve: Callable[[Root], Location] | None = None
 ) -> list[str]:
     """As ``check_store``, for a store that may not even open; that is then the problem.
 
@@ -42,7 +47,7 @@ def check_path(
 
 
 def check_store(
-    store: Store, deep: bool = False, resolve: Callable[[Root], Path] | None = None
+    store: Store, deep: bool = False, resolve: Callable[[Root], Location] | None = None
 ) -> list[str]:
     """All that is wrong with the store, one line each; nothing when it is sound.
 
@@ -73,7 +78,7 @@ def _check_files_of(store: Store, head: Archive) -> list[str]:
 def _check_bytes(store: Store, head: Archive) -> list[str]:
     """Digests of whole files: every byte, headers and padding too."""
     archives = [head, *(segment.archive for segment in store.segments)]
-    problems = []
+    problems = damaged_heads(real_location(store.path))
     for archive in {archive.path: archive for archive in archives}.values():
         if archive.actual_digest() != archive.digest:
             problems.append(f"{archive.path}: the file's digest is wrong")
@@ -181,15 +186,9 @@ def _check_tables(store: Store) -> Iterator[str]:
 
 
 def _check_order(segment: Segment) -> Iterator[str]:
-    roots, blob = segment.column("files.root"), segment.column("files.path_blob")
-    offsets = segment.column("files.path_offsets").tolist()
-    last = (-1, b"")
-    for row, root in enumerate(roots.tolist()):
-        key = (root, blob[offsets[row] : offsets[row + 1]].tobytes())
-        if key <= last:
-            yield f"{segment.archive.path}: its files are out of order at row {row}"
-            return
-        last = key
+    row = first_disorder(SegmentRun(segment))
+    if row is not None:
+        yield f"{segment.archive.path}: its files are out of order at row {row}"
 
 
 def _check_derived(store: Store) -> Iterator[str]:
@@ -203,7 +202,7 @@ def _check_derived(store: Store) -> Iterator[str]:
             yield str(error)
 
 
-def _check_photos(store: Store, resolve: Callable[[Root], Path]) -> list[str]:
+def _check_photos(store: Store, resolve: Callable[[Root], Location]) -> list[str]:
     """Where the photo files are not those that were indexed, one line each.
 
     Nothing is written and only regular files are opened. Photos of a root that is away are one
@@ -213,23 +212,29 @@ def _check_photos(store: Store, resolve: Callable[[Root], Path]) -> list[str]:
     for index, root in enumerate(store.roots):
         rows = np.flatnonzero(store.files.root == index)
         place = resolve(root)
-        if len(rows) and not os.path.lexists(place):
+        if len(rows) and _is_away(place):
             problems.append(f"{place}: root away, {len(rows)} photos not checked")
         else:
             problems += _check_root(store, place, rows)
     return problems
 
 
-def _check_root(store: Store, place: Path, rows: Ints) -> Iterator[str]:
+def _is_away(place: Location) -> bool:
+    if isinstance(place, Address):
+        return root_state(place) in ("missing", "unreadable")
+    return not os.path.lexists(place)
+
+
+def _check_root(store: Store, place: Location, rows: Ints) -> Iterator[str]:
     files, contents = store.files, store.contents
     for row in rows.tolist():
         recorded = contents.hash[files.content[row]]
         if not recorded.any():
             continue
         key = files.path(row)
-        path = place / key if key else place
+        path = join(place, key)
         try:
-            actual = _hash_regular(path)
+            actual = sha256(place.at(key)) if isinstance(place, Address) else _hash_regular(path)
         except OSError as error:
             missing = isinstance(error, FileNotFoundError | NotADirectoryError)
             yield f"{path}: {'missing' if missing else f'cannot be read ({error.strerror})'}"
@@ -240,7 +245,7 @@ def _check_root(store: Store, place: Path, rows: Ints) -> Iterator[str]:
             yield f"{path}: changed since it was indexed"
 
 
-def _hash_regular(path: Path) -> bytes | None:
+def _hash_regular(path: str) -> bytes | None:
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

@@ -2,7 +2,8 @@
 
 Canonical: files by (root, path), contents by the first file that has them, faces by number; what no
 file needs is dropped. Both ways rewrite the last segments of a store only, so that ids of contents
-and faces before them stay.
+and faces before them stay. Rows pass through memory a piece at a time; what is held are a few
+numbers for each row of the tables.
 """
 
 from __future__ import annotations
@@ -17,18 +18,13 @@ from numpy.typing import NDArray
 
 from facesearch.store import schema
 from facesearch.store.archive import Member
+from facesearch.store.columns import Ints, Joined, bases, pieces, take_ranges
+from facesearch.store.files import FileRows
+from facesearch.store.hashes import leaders
+from facesearch.store.ordering import ChosenRun, SegmentRun, find_rows, newest_first
 from facesearch.store.reader import Store
-from facesearch.store.segments import Segment, segment_members
-from facesearch.store.tables import (
-    ContentTable,
-    EmbeddingRows,
-    FaceTable,
-    FileRows,
-    Ints,
-    find_file,
-    take_ranges,
-    take_texts,
-)
+from facesearch.store.segments import Pieces, Segment, segment_members
+from facesearch.store.tables import ContentTable, EmbeddingRows
 
 TIER = 2
 """A segment is merged into the one before unless that is so many times as large; so their number
@@ -39,56 +35,49 @@ _FILE_BYTES = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Files:
-    """File rows to write, in order."""
+class Files:
+    """File rows to write, in order: ``numbers`` are rows of ``table``, whose size, time and path
+    they have; ``root`` and ``content`` are as they will be.
+    """
 
+    table: Joined
+    numbers: Ints
     root: NDArray[np.int32]
-    size: Ints
-    mtime_ns: Ints
     content: Ints
-    starts: Ints
-    stops: Ints
-    blob: NDArray[np.uint8]
 
-    def taken(self, order: Ints) -> _Files:
-        return _Files(
-            self.root[order],
-            self.size[order],
-            self.mtime_ns[order],
-            self.content[order],
-            self.starts[order],
-            self.stops[order],
-            self.blob,
+    def taken(self, order: Ints | NDArray[np.bool_]) -> Files:
+        """Some of them."""
+        return Files(self.table, self.numbers[order], self.root[order], self.content[order])
+
+    def followed_by(self, other: Files) -> Files:
+        """These and others of the same table, in order."""
+        order = newest_first([self.run, other.run])
+        joined = Files(
+            self.table,
+            np.concatenate([self.numbers, other.numbers]),
+            np.concatenate([self.root, other.root]),
+            np.concatenate([self.content, other.content]),
         )
+        return joined.taken(order)
 
-    def followed_by(self, rows: FileRows, at: Ints) -> _Files:
-        """These rows and some of those of which they are a choice."""
-        return _Files(
-            np.concatenate([self.root, rows.root[at]]),
-            np.concatenate([self.size, rows.size[at]]),
-            np.concatenate([self.mtime_ns, rows.mtime_ns[at]]),
-            np.concatenate([self.content, rows.content[at]]),
-            np.concatenate([self.starts, rows.starts[at]]),
-            np.concatenate([self.stops, rows.stops[at]]),
-            self.blob,
-        )
-
-    def key(self, row: int) -> tuple[int, bytes]:
-        return int(self.root[row]), self.blob[self.starts[row] : self.stops[row]].tobytes()
+    @property
+    def run(self) -> ChosenRun:
+        """Where they are, in order."""
+        return ChosenRun(self.table, self.numbers, self.root)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Merge:
     """The segments from ``start`` on as one.
 
-    ``order`` are its contents and ``faces`` its faces, counted from the first one in ``sources``.
+    ``order`` are its contents, counted from the first one in ``sources``.
     """
 
     start: int
     sources: tuple[Segment, ...]
-    files: _Files
+    files: Files
     order: Ints
-    faces: Ints
+    faces: _FaceOrder
     dim: int
 
     @property
@@ -107,60 +96,112 @@ class Merge:
         return len(self.faces) * self.dim * 4
 
     def members(self) -> Iterator[Member]:
-        """The new segment's arrays; embeddings pass through a block at a time, verified."""
-        contents = ContentTable(self.sources)
-        tables = {"contents": contents, "faces": FaceTable(self.sources, contents)}
-        picked = {"contents": self.order, "faces": self.faces}
+        """The new segment's arrays; all pass through a piece at a time, verified."""
         rows = EmbeddingRows(self.sources, self.dim)
-        texts: dict[str, tuple[Ints, NDArray[np.uint8]]] = {}
-
-        def column(name: str) -> NDArray[Any]:
-            table, _, field = name.partition(".")
-            if name == "contents.face_offsets":
-                return np.cumsum([0, *contents.face_counts[self.order].tolist()], dtype=np.int64)
-            text, _, kind = field.rpartition("_")
-            if kind in ("offsets", "blob"):
-                if name.endswith("_offsets"):
-                    texts[name.removesuffix("_offsets")] = self._text(contents, text)
-                    return texts[f"{table}.{text}"][0]
-                return texts.pop(f"{table}.{text}")[1]
-            if table == "files":
-                values: NDArray[Any] = getattr(self.files, field)
-                return values
-            taken: NDArray[Any] = getattr(tables[table], field)[picked[table]]
-            return taken
-
         return segment_members(
-            column, self.counts, lambda start, stop: rows.gather(self.faces[start:stop])
+            _Columns(self).column,
+            self.counts,
+            lambda start, stop: rows.gather(self.faces.ids(start, stop)),
         )
 
-    def _text(self, contents: ContentTable, name: str) -> tuple[Ints, NDArray[np.uint8]]:
-        if name == "path":
-            return take_texts(self.files.blob, self.files.starts, self.files.stops)
-        offsets, blob = contents.text_column(name)
-        return take_texts(blob, offsets[:-1][self.order], offsets[1:][self.order])
+
+class _FaceOrder:
+    """The faces of contents in a new order; ``offsets`` (contents + 1,) says where each begins."""
+
+    def __init__(self, contents: ContentTable, order: Ints) -> None:
+        self.offsets = np.zeros(len(order) + 1, np.int64)
+        self._starts = np.empty(len(order), np.int64)
+        for piece in pieces(len(order)):
+            here = order[piece]
+            self._starts[piece] = contents.first_faces(here)
+            self.offsets[piece.start + 1 : piece.stop + 1] = contents.table.lengths("face", here)
+        np.cumsum(self.offsets, out=self.offsets)
+
+    def __len__(self) -> int:
+        return int(self.offsets[-1])
+
+    def ids(self, start: int, stop: int) -> Ints:
+        """Which faces come from ``start`` to ``stop``."""
+        low = int(np.searchsorted(self.offsets, start, side="right")) - 1
+        high = int(np.searchsorted(self.offsets, stop, side="left"))
+        begins = np.maximum(self.offsets[low:high], start)
+        ends = np.minimum(self.offsets[low + 1 : high + 1], stop)
+        skipped = begins - self.offsets[low:high]
+        return take_ranges(self._starts[low:high] + skipped, ends - begins)
 
 
-def _merge(store: Store, start: int, files: _Files, order: Ints) -> Merge:
-    sources = store.segments[start:]
-    contents = ContentTable(sources)
-    faces = take_ranges(contents.face_offsets[:-1][order], contents.face_counts[order])
-    return Merge(start, sources, files, order, faces, store.dim)
+class _Columns:
+    """The arrays of a new segment but for embeddings, asked for in file order."""
+
+    def __init__(self, merge: Merge) -> None:
+        self._merge = merge
+        self._tables = {
+            "files": merge.files.table,
+            "contents": Joined(merge.sources, "contents"),
+            "faces": Joined(merge.sources, "faces"),
+        }
+        self._text_bytes = 0
+
+    def column(self, name: str) -> NDArray[Any] | Pieces:
+        """One array, or its rows a piece at a time."""
+        table, _, field = name.partition(".")
+        if name == "contents.face_offsets":
+            return self._merge.faces.offsets
+        if name in ("files.root", "files.content"):
+            values: NDArray[Any] = getattr(self._merge.files, field)
+            return values
+        text, _, kind = field.rpartition("_")
+        if kind == "offsets":
+            return len(self._rows(table)) + 1, self._offsets(table, text)
+        if kind == "blob":
+            # The offsets were written by now, so the length is known.
+            return self._text_bytes, self._blob(table, text)
+        return self._count(table), self._taken(table, field)
+
+    def _rows(self, table: str) -> Ints:
+        return self._merge.files.numbers if table == "files" else self._merge.order
+
+    def _count(self, table: str) -> int:
+        return len(self._merge.faces) if table == "faces" else len(self._rows(table))
+
+    def _taken(self, table: str, field: str) -> Iterator[NDArray[Any]]:
+        faces = self._merge.faces
+        for piece in pieces(self._count(table)):
+            rows = faces.ids(piece.start, piece.stop) if table == "faces" else None
+            yield self._tables[table].take(
+                field, self._rows(table)[piece] if rows is None else rows
+            )
+
+    def _offsets(self, table: str, text: str) -> Iterator[Ints]:
+        yield np.zeros(1, np.int64)
+        self._text_bytes = 0
+        rows = self._rows(table)
+        for piece in pieces(len(rows)):
+            ends = self._text_bytes + np.cumsum(self._tables[table].lengths(text, rows[piece]))
+            self._text_bytes = int(ends[-1])
+            yield ends
+
+    def _blob(self, table: str, text: str) -> Iterator[NDArray[np.uint8]]:
+        rows = self._rows(table)
+        for piece in pieces(len(rows)):
+            yield self._tables[table].texts(text, rows[piece])[1]
 
 
-def _first_contents(segments: Sequence[Segment]) -> Ints:
-    return np.cumsum([0, *(segment.counts.contents for segment in segments)], dtype=np.int64)
+def merge_of(
+    sources: Sequence[Segment], dim: int, files: Files, order: Ints, start: int = 0
+) -> Merge:
+    """What is written for these files and contents."""
+    faces = _FaceOrder(ContentTable(tuple(sources)), order)
+    return Merge(start, tuple(sources), files, order, faces, dim)
 
 
-def side_by_side(store: Store, start: int) -> Merge:
-    """The segments from ``start`` on as one in which every content keeps its id."""
-    sources = store.segments[start:]
+def side_by_side(store: Store, start: int, stop: int) -> Merge:
+    """The segments from ``start`` to ``stop`` as one in which every content keeps its id."""
+    sources = store.segments[start:stop]
     rows = FileRows(sources)
-    files = _Files(
-        rows.root, rows.size, rows.mtime_ns, rows.content, rows.starts, rows.stops, rows.blob
-    )
+    files = Files(rows.table, rows.numbered(np.arange(len(rows))), rows.root, rows.content)
     count = sum(segment.counts.contents for segment in sources)
-    return _merge(store, start, files, np.arange(count))
+    return merge_of(sources, store.dim, files, np.arange(count), start)
 
 
 def start_of_tier(sizes: Sequence[int], settled: int) -> int:
@@ -180,75 +221,88 @@ def canonical(store: Store, single_file_bytes: int) -> Merge:
     as keep the tiers.
     """
     files = store.files
-    content = _one_content_a_hash(store)
-    live = np.zeros(len(store.contents), np.bool_)
-    live[content] = True
+    content = one_content_a_hash(store.contents, files.content)
+    live = store.contents.live
+    if content is not files.content:
+        live = np.zeros(len(live), np.bool_)
+        live[content] = True
     start = _start(store, live, single_file_bytes)
-    base = int(_first_contents(store.segments)[start])
-    distinct, first = np.unique(content, return_index=True)
-    order = distinct[np.argsort(first)]
-    order = order[order >= base]
-    number = np.arange(len(store.contents))
-    number[order] = base + np.arange(len(order))
-    rows = store.file_rows
-    at = files.rows
-    roots = files.root if start == 0 else _ids(store)[files.root]
-    chosen = _Files(
-        roots,
-        files.size,
-        files.mtime_ns,
-        number[content],
-        rows.starts[at],
-        rows.stops[at],
-        rows.blob,
-    )
-    if start > 0:
-        changed = (rows.segment[at] >= start) | (content != files.content)
-        chosen = _told_anew(store, start, chosen.taken(np.flatnonzero(changed)))
-    return _merge(store, start, chosen, order - base)
+    sources = store.segments[start:]
+    base = int(store.contents.table.bases[start])
+    order, renumbered = in_file_order(content, base, len(store.contents))
+    if start == 0:
+        rows = files.numbers(np.arange(len(files)))
+        chosen = Files(files.table, rows, files.root, renumbered)
+        return merge_of(sources, store.dim, chosen, order)
+    rows = _changed(store, start, content)
+    numbers = files.numbers(rows)
+    chosen = Files(files.table, numbers, _ids(store)[files.root[rows]], renumbered[rows])
+    return merge_of(sources, store.dim, _told_anew(store, start, chosen), order, start)
 
 
 def _ids(store: Store) -> NDArray[np.int32]:
     return np.array([root.id for root in store.roots], np.int32)
 
 
-def _one_content_a_hash(store: Store) -> Ints:
-    """(files,) int64: each file's content, or the sound one with the same hash.
-
-    A photo that failed and was read later under another name has two.
-    """
-    contents, content = store.contents, store.files.content
-    distinct = np.unique(content)
-    distinct = distinct[contents.hash[distinct].any(axis=1)]
-    words = np.ascontiguousarray(contents.hash[distinct]).view(np.uint64)
-    rank = np.lexsort((contents.failed[distinct], *words.T))
-    words, distinct = words[rank], distinct[rank]
-    leads = np.ones(len(distinct), np.bool_)
-    leads[1:] = (words[1:] != words[:-1]).any(axis=1)
-    leader = distinct[leads][np.cumsum(leads) - 1]
+def one_content_a_hash(contents: ContentTable, content: Ints) -> Ints:
+    """(files,) int64: each file's content, or the sound one with the same hash."""
+    live = np.zeros(len(contents), np.bool_)
+    live[content] = True
+    rows, leader = leaders(contents, live)
+    if not len(rows):
+        return content
     chosen = np.arange(len(contents))
-    # Failures name their file, so those of one hash stay apart.
-    chosen[distinct] = np.where(contents.failed[leader], distinct, leader)
+    chosen[rows] = leader
     return chosen[content]
+
+
+def in_file_order(content: Ints, base: int, count: int) -> tuple[Ints, Ints]:
+    """The contents from ``base`` to ``count`` that files have, in order of the first file, counted
+    from ``base``; and every file's content when they are numbered so.
+    """
+    own = np.flatnonzero(content >= base) if base else np.arange(len(content))
+    values = content[own] - base
+    first = np.full(count - base, -1, np.int64)
+    first[values[::-1]] = np.arange(len(values))[::-1]  # the last one written is the first file
+    used = np.flatnonzero(first >= 0)
+    order = used[np.argsort(first[used], kind="stable")]
+    first[order] = np.arange(len(order))
+    renumbered = content.copy()
+    renumbered[own] = base + first[values]
+    return order, renumbered
+
+
+def _changed(store: Store, start: int, content: Ints) -> Ints:
+    """The files that a segment from ``start`` on tells of, or whose content is another one now."""
+    files = store.files
+    first = files.table.bases[start]
+    found = [np.zeros(0, np.int64)]
+    for piece in pieces(len(files)):
+        late = files.numbers(np.arange(piece.start, piece.stop)) >= first
+        found.append(piece.start + np.flatnonzero(late | (content[piece] != files.content[piece])))
+    return np.concatenate(found)
 
 
 def _start(store: Store, live: NDArray[np.bool_], single_file_bytes: int) -> int:
     """The first segment to rewrite; depends on what is there, not on how it came to be."""
     row = store.dim * 4
-    faces = store.contents.face_counts
-    if int(faces[live].sum()) * row <= single_file_bytes:
+    firsts = store.contents.table.bases
+    spans = [live[a:b] for a, b in itertools.pairwise(firsts.tolist())]
+    faces = [_live_faces(part, span) for part, span in zip(store.segments, spans, strict=True)]
+    if sum(faces) * row <= single_file_bytes:
         return 0
-    weight = faces * row + _CONTENT_BYTES
-    firsts = _first_contents(store.segments)
-    spans = [slice(int(a), int(b)) for a, b in itertools.pairwise(firsts)]
-    used = [int(weight[span][live[span]].sum()) for span in spans]
+    used = [
+        count * row + int(np.count_nonzero(span)) * _CONTENT_BYTES
+        for count, span in zip(faces, spans, strict=True)
+    ]
     settled = sum(entry.settled for entry in store.head.segments)
     start = settled
-    for index in range(settled):
-        if 2 * used[index] < int(weight[spans[index]].sum()):
+    for index, segment in enumerate(store.segments[:settled]):
+        counts = segment.counts
+        if 2 * used[index] < counts.faces * row + counts.contents * _CONTENT_BYTES:
             start = index
             break
-    rows = int((store.file_rows.segment >= start).sum())
+    rows = _file_rows_from(store, start)
     tail = rows * _FILE_BYTES + sum(used[start:])
     while 0 < start < len(used):
         before = used[start - 1] + store.segments[start - 1].counts.files * _FILE_BYTES + 1
@@ -259,27 +313,59 @@ def _start(store: Store, live: NDArray[np.bool_], single_file_bytes: int) -> int
     return start
 
 
-def _told_anew(store: Store, start: int, files: _Files) -> _Files:
-    """Of these rows those that say something new to the segments before, and what is gone."""
+def _live_faces(segment: Segment, live: NDArray[np.bool_]) -> int:
+    if live.all():
+        return segment.counts.faces
+    return int(np.diff(segment.column("contents.face_offsets"))[live].sum())
+
+
+def _file_rows_from(store: Store, start: int) -> int:
+    """How many of the newest file rows the segments from ``start`` on have."""
     rows = store.file_rows
-    listed = np.isin(rows.root, [root.id for root in store.roots])
-    gone = np.flatnonzero((rows.content == schema.REMOVED) & (rows.segment >= start) & listed)
-    before = store.segments[:start]
-    told = [_last_told(before, *files.key(row)) for row in range(len(files.root))]
-    now = zip(files.size.tolist(), files.mtime_ns.tolist(), files.content.tolist(), strict=True)
-    new = [row for row, (old, own) in enumerate(zip(told, now, strict=True)) if old != own]
-    dead = [row for row in gone.tolist() if _last_told(before, int(rows.root[row]), rows.key(row))]
-    joined = files.taken(np.array(new, np.int64)).followed_by(rows, np.array(dead, np.int64))
-    order = sorted(range(len(joined.root)), key=joined.key)
-    return joined.taken(np.array(order, np.int64))
+    first = rows.table.bases[start]
+    return sum(
+        int(np.count_nonzero(rows.numbered(np.arange(piece.start, piece.stop)) >= first))
+        for piece in pieces(len(rows))
+    )
 
 
-def _last_told(segments: Sequence[Segment], root: int, key: bytes) -> tuple[int, int, int] | None:
-    """(size, time, content) of a file as the last of these segments has it, None if it is gone."""
-    for segment in reversed(segments):
-        row = find_file(segment, root, key)
-        if row is not None:
-            columns = ("files.size", "files.mtime_ns", "files.content")
-            size, mtime, content = (int(segment.column(name)[row]) for name in columns)
-            return None if content == schema.REMOVED else (size, mtime, content)
-    return None
+def _told_anew(store: Store, start: int, files: Files) -> Files:
+    """Of these rows those that say something new to the segments before, and what is gone."""
+    gone = _gone(store, start)
+    told = _last_told(store.segments[:start], files)
+    table = files.table
+    known = told >= 0
+    same = files.content[known] == table.take("content", told[known])
+    for field in ("size", "mtime_ns"):
+        now = table.take(field, files.numbers[known])
+        same &= now == table.take(field, told[known])
+    new = np.ones(len(told), np.bool_)
+    new[known] = ~same
+    dead = _last_told(store.segments[:start], gone) >= 0
+    return files.taken(new).followed_by(gone.taken(dead))
+
+
+def _gone(store: Store, start: int) -> Files:
+    """The rows from ``start`` on that say of a file of a listed root that it is gone."""
+    rows = store.file_rows
+    found = np.flatnonzero(rows.content == schema.REMOVED)
+    numbers, root = rows.numbered(found), rows.root[found]
+    kept = (numbers >= rows.table.bases[start]) & np.isin(root, _ids(store))
+    content = np.full(int(kept.sum()), schema.REMOVED, np.int64)
+    return Files(rows.table, numbers[kept], root[kept], content)
+
+
+def _last_told(segments: Sequence[Segment], files: Files) -> Ints:
+    """For each file the number of its newest row in the first segments, -1 where it is not there
+    or gone.
+    """
+    firsts = bases(segment.counts.files for segment in segments)
+    found = np.full(len(files.root), -1, np.int64)
+    left = np.arange(len(found))
+    for segment, first in reversed(list(zip(segments, firsts.tolist(), strict=False))):
+        place = find_rows(files.taken(left).run, SegmentRun(segment))
+        hit = place >= 0
+        content = segment.column("files.content")[place[hit]]
+        found[left[hit]] = np.where(content == schema.REMOVED, -1, place[hit] + first)
+        left = left[~hit]
+    return found

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from facesearch.errors import StoreBusyError, StoreError
 from facesearch.store.archive import META, Archive, Member
+from facesearch.store.columns import Ints, take_ranges
 from facesearch.store.disk import storing
 from facesearch.store.head import DerivedEntry
 from facesearch.store.layout import Layout
 from facesearch.store.lock import StoreLock
 from facesearch.store.reader import Store, derived_folder, real_location
-from facesearch.store.tables import Ints, take_ranges
 
 _VALUES_AT_ONCE = 1 << 22  # of embeddings
 _log = logging.getLogger(__name__)

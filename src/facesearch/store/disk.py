@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -83,9 +83,19 @@ def put_in_place(temporary: Path, path: Path) -> None:
 def link_or_copy(source: Path, target: Path) -> None:
     """Make the same bytes appear under a second name, without copying where the disk can.
 
+    A name that is free is given in one step, with nothing renamed, which Windows would refuse for a
+    file that is mapped.
+
     Raises:
         OSError: neither worked.
     """
+    if target.exists() and source.samefile(target):
+        return
+    if not target.exists():
+        with suppress(OSError):
+            os.link(source, target)
+            sync_folder(target.parent)
+            return
     temporary = target.with_name(target.name + ".tmp")
     temporary.unlink(missing_ok=True)
     try:

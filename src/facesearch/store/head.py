@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from facesearch.errors import RecipeMismatchError, StoreError, StoreTooNewError
+from facesearch.locations import Address, Location, as_location
 from facesearch.recipes import Recipe
 from facesearch.records import Progress
 from facesearch.store import archive, schema
@@ -31,8 +32,8 @@ class Root:
     """A folder (or file) that was indexed.
 
     ``path`` is absolute, undecodable bytes as surrogates; ``relative`` is the way there from the
-    store's folder. ``id`` ties it to its files and is given by the store; keep it (with
-    ``dataclasses.replace``) when the folder has moved.
+    store's folder. Of a place in object storage both are its address. ``id`` ties it to its files
+    and is given by the store; keep it (with ``dataclasses.replace``) when the folder has moved.
     """
 
     path: str
@@ -40,8 +41,10 @@ class Root:
     id: int = field(default=-1, compare=False)
 
     @classmethod
-    def at(cls, path: Path, store_folder: Path) -> Root:
+    def at(cls, path: Location, store_folder: Path) -> Root:
         """A root for a folder, as a store in ``store_folder`` remembers it."""
+        if isinstance(path, Address):
+            return cls(str(path), str(path))
         absolute = Path(os.path.abspath(path))
         try:
             relative = os.path.relpath(absolute, store_folder)
@@ -49,12 +52,15 @@ class Root:
             relative = str(absolute)
         return cls(str(absolute), relative)
 
-    def resolve(self, store_folder: Path) -> Path:
+    def resolve(self, store_folder: Path) -> Location:
         """Where the root is now.
 
-        Its absolute path if that exists, else the relative one if that exists, else the absolute.
+        Its absolute path if that exists, else the relative one if that exists, else the absolute;
+        or its address, of which nothing is asked.
         """
-        absolute = Path(self.path)
+        absolute = as_location(self.path)
+        if isinstance(absolute, Address):
+            return absolute
         if os.path.lexists(absolute):
             return absolute
         relative = store_folder / self.relative

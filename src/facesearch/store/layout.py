@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -11,9 +12,17 @@ from typing import BinaryIO
 
 from facesearch.errors import StoreError
 from facesearch.store import schema
-from facesearch.store.archive import Member, write_archive
+from facesearch.store.archive import Archive, Member, write_archive
 from facesearch.store.disk import link_or_copy, put_in_place, sync_folder, write_temporary
 from facesearch.store.head import INLINE, DerivedEntry, Head, SegmentEntry, derived_file
+from facesearch.store.heads import (
+    head_numbers,
+    heads_folder,
+    heads_on_disk,
+    newest_number,
+    numbered_head,
+    open_head,
+)
 from facesearch.store.reader import Store, derived_folder, parts_folder, real_location
 from facesearch.store.segments import (
     Segment,
@@ -23,8 +32,14 @@ from facesearch.store.segments import (
     segment_meta,
 )
 
+NUMBERED_HEADS = os.name == "nt"
+"""Whether a file that is mapped cannot be replaced."""
+MERGED = "merge.tmp"
+"""What a segment is called that is merged beside a run."""
+
 _NAME_DIGITS = 32
-_OWN_PART = re.compile(r"[0-9a-f-]{1,64}\.npz(\.tmp)?|new\.tmp")
+_OWN_PART = re.compile(r"[0-9a-f-]{1,64}\.npz(\.tmp)?|(new|merge)\.tmp")
+_OWN_HEAD = re.compile(r"[0-9]{1,18}\.npz(\.tmp)?")
 _OWN_DERIVED = re.compile(r"[a-z][a-z0-9-]{0,80}\.npz(\.tmp)?|new\.tmp")
 
 
@@ -33,9 +48,13 @@ class Layout:
     ``<name>.derived/``, for the one who holds the lock.
 
     Segments are named after their own digest. Methods raise ``OSError`` when the disk refuses.
+
+    Attributes:
+        numbered: whether a commit adds a numbered head in ``<name>.heads/``, see ``heads``.
     """
 
     def __init__(self, path: Path) -> None:
+        self.numbered = NUMBERED_HEADS
         self.head = real_location(path)
         self.parts = parts_folder(self.head)
         self.derived = derived_folder(self.head)
@@ -45,18 +64,36 @@ class Layout:
         self, members: Iterable[Member], counts: schema.Counts, settled: bool
     ) -> tuple[SegmentEntry, Segment]:
         """Write a segment (without its ``meta``); it is on the disk, and no head names it yet."""
-        new, digest = _write_new(self.parts, segment_meta(counts), members)
-        name = _name(digest)
-        put_in_place(new, self.parts / name)
+        digest = self.prepare_segment(members, counts, "new.tmp")
+        return self.name_segment("new.tmp", digest, counts, settled)
+
+    def prepare_segment(
+        self, members: Iterable[Member], counts: schema.Counts, temporary: str
+    ) -> str:
+        """Write a segment under a passing name; its digest. It is on the disk then."""
+        return _write_new(self.parts / temporary, segment_meta(counts), members)
+
+    def name_segment(
+        self, temporary: str, digest: str, counts: schema.Counts, settled: bool
+    ) -> tuple[SegmentEntry, Segment]:
+        """Give a segment that was prepared its name; no head names it yet."""
+        target = self.parts / _name(digest)
+        try:
+            put_in_place(self.parts / temporary, target)
+        except PermissionError:
+            # The same bytes are there already, and somebody has them open.
+            if not target.exists():
+                raise
         rows = (counts.files, counts.contents, counts.faces)
-        entry = SegmentEntry(name, *rows, digest, settled)
-        return entry, open_segment(self.parts / name, counts, digest)
+        entry = SegmentEntry(target.name, *rows, digest, settled)
+        return entry, open_segment(target, counts, digest)
 
     def write_derived(
         self, name: str, members: Iterable[Member], made_from: str, grows: bool
     ) -> DerivedEntry:
         """Write derived data; it is on the disk, and no head names it yet."""
-        new, digest = _write_new(self.derived, derived_meta(name, made_from), members)
+        new = self.derived / "new.tmp"
+        digest = _write_new(new, derived_meta(name, made_from), members)
         entry = DerivedEntry(derived_file(name, digest), digest, made_from, grows)
         put_in_place(new, self.derived / entry.file)
         return entry
@@ -68,7 +105,54 @@ class Layout:
             return write_archive(file, _after(meta_member(head.encode()), members))
 
         write_temporary(self._temporary, write)
-        put_in_place(self._temporary, self.head)
+        try:
+            if self.numbered:
+                put_in_place(self._temporary, self._next_head())
+            self.settle()
+            if not self.numbered:
+                put_in_place(self._temporary, self.head)
+        except BaseException:
+            self._temporary.unlink(missing_ok=True)
+            raise
+
+    def _next_head(self) -> Path:
+        folder = heads_folder(self.head)
+        _make_folder(folder)
+        return numbered_head(self.head, max(head_numbers(self.head), default=0) + 1)
+
+    def settle(self) -> None:
+        """Give the newest numbered head the plain name, and remove what that makes needless; as far
+        as nobody has it open.
+        """
+        numbers = head_numbers(self.head)
+        if not numbers:
+            return
+        newest = newest_number(self.head)
+        plain = newest is None or self._made_plain(numbered_head(self.head, newest))
+        for number in numbers:
+            # Ascending, and the newest only when all before it are gone: what is left is right.
+            if number == newest and not plain:
+                continue
+            try:
+                numbered_head(self.head, number).unlink(missing_ok=True)
+            except PermissionError:
+                return
+        with contextlib.suppress(OSError):
+            heads_folder(self.head).rmdir()
+
+    def _made_plain(self, newest: Path) -> bool:
+        """Whether the plain name stands for this head now."""
+        try:
+            for path in (newest, self.head):
+                if path.exists():
+                    path.replace(path)  # refused where somebody has it open, before there is a copy
+            link_or_copy(newest, self.head)
+        except OSError:
+            # It is a commit without that, as long as there is something under the plain name.
+            if not self.head.exists():
+                raise
+            return False
+        return True
 
     def in_parts(self, store: Store) -> tuple[list[SegmentEntry], list[Segment]]:
         """A store's segments, none of them in the head.
@@ -90,8 +174,10 @@ class Layout:
             return open_segment(path, segment.counts, digest)
         except StoreError:
             _make_folder(self.parts)
-            link_or_copy(self.head, path)
-            return open_segment(path, segment.counts, digest)
+        source = segment.archive.path
+        # What was a numbered head may have got the plain name.
+        link_or_copy(source if _claims(source, digest) else self.head, path)
+        return open_segment(path, segment.counts, digest)
 
     def take_over(self, other: Layout, head: Head) -> None:
         """Put another store, of this head, in this one's place; the other is gone then."""
@@ -104,21 +190,34 @@ class Layout:
             # It may be gone; then it is computed again.
             with contextlib.suppress(FileNotFoundError):
                 link_or_copy(other.derived / derived.file, self.derived / derived.file)
-        put_in_place(other.head, self.head)
+        self._take_head(other)
         other.discard()
 
-    def sweep(self, head: Head) -> None:
-        """Remove what runs that died have left: parts and derived data that the head does not
-        name.
+    def _take_head(self, other: Layout) -> None:
+        other.settle()
+        if self.numbered:
+            link_or_copy(open_head(other.head, other.head)[1].path, self._next_head())
+        self.settle()
+        if not self.numbered:
+            put_in_place(other.head, self.head)
+
+    def sweep(self, head: Head, kept: Iterable[str] = ()) -> None:
+        """Remove what runs that died have left: parts, but for those ``kept``, and derived data
+        that neither this head names nor another one that is still there.
         """
-        _remove(self.parts, _OWN_PART, {entry.name for entry in head.segments})
-        _remove(self.derived, _OWN_DERIVED, {entry.file for entry in head.derived.values()})
+        heads = [head, *(heads_on_disk(self.head) if head_numbers(self.head) else ())]
+        parts = {entry.name for each in heads for entry in each.segments}
+        _remove(self.parts, _OWN_PART, parts.union(kept))
+        derived = {entry.file for each in heads for entry in each.derived.values()}
+        _remove(self.derived, _OWN_DERIVED, derived)
         self._temporary.unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Remove the whole store."""
-        self.head.unlink(missing_ok=True)
-        self._temporary.unlink(missing_ok=True)
+        """Remove the whole store, but for what Windows keeps because somebody has it open."""
+        for path in (self.head, self._temporary):
+            with contextlib.suppress(PermissionError):
+                path.unlink(missing_ok=True)
+        _remove(heads_folder(self.head), _OWN_HEAD, set())
         _remove(self.parts, _OWN_PART, set())
         _remove(self.derived, _OWN_DERIVED, set())
         for ending in (".lock", ".lock.owner"):
@@ -150,15 +249,22 @@ def _make_folder(folder: Path) -> None:
         sync_folder(folder.parent)
 
 
-def _write_new(folder: Path, meta: Member, members: Iterable[Member]) -> tuple[Path, str]:
-    """A new file of these arrays without its name yet, and its digest."""
-    _make_folder(folder)
-    temporary = folder / "new.tmp"
+def _write_new(temporary: Path, meta: Member, members: Iterable[Member]) -> str:
+    """Write a new file of these arrays, which has not its name yet; its digest."""
+    _make_folder(temporary.parent)
 
     def write(file: BinaryIO) -> str:
         return write_archive(file, _after(meta, members))
 
-    return temporary, write_temporary(temporary, write)
+    return write_temporary(temporary, write)
+
+
+def _claims(path: Path, digest: str) -> bool:
+    """Whether there is a store file that says it has this digest."""
+    try:
+        return Archive.open(path).digest == digest
+    except StoreError:
+        return False
 
 
 def _name(digest: str) -> str:

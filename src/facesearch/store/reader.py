@@ -13,15 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from facesearch.errors import StoreError, StoreMissingError, StoreTooNewError
+from facesearch.errors import StoreError, StoreMissingError
 from facesearch.recipes import Recipe
 from facesearch.records import Progress
 from facesearch.store import schema
-from facesearch.store.archive import META, Archive, damaged, peek_meta
-from facesearch.store.head import Head, Root, decode
+from facesearch.store.archive import META, Archive, damaged
+from facesearch.store.files import FileRows, FileTable, require_safe_paths
+from facesearch.store.head import Head, Root
+from facesearch.store.heads import open_head
 from facesearch.store.lock import owner_of
 from facesearch.store.segments import Segment, open_segment
-from facesearch.store.tables import ContentTable, EmbeddingRows, FaceTable, FileRows, FileTable
+from facesearch.store.tables import ContentTable, EmbeddingRows, FaceTable
 
 _OPEN_TRIES = 20
 
@@ -61,7 +63,7 @@ class Store:
         location = real_location(path)
         last = ""
         for _ in range(_OPEN_TRIES):
-            head, archive = _open_head(path, location)
+            head, archive = open_head(path, location)
             try:
                 return cls(path, head, _open_segments(location, head, archive), archive)
             except StoreMissingError as gone:
@@ -122,7 +124,7 @@ class Store:
         location = real_location(self.path)
         others = [derived_folder(location) / entry.file for entry in self.head.derived.values()]
         if not self.head.inline:
-            others.append(location)
+            others.append(location if self._archive is None else self._archive.path)
         return sum(parts.values()) + sum(path.stat().st_size for path in others if path.exists())
 
     @property
@@ -131,24 +133,24 @@ class Store:
         return self.recipe.extractor.dim
 
     @cached_property
+    def _tables(self) -> _Tables:
+        return _Tables(self.path, self.segments, self.roots)
+
+    @property
     def file_rows(self) -> FileRows:
         """Newest row of every file, removed ones included."""
-        rows = FileRows(self.segments)
-        count = sum(segment.counts.contents for segment in self.segments)
-        if np.any((rows.content < schema.REMOVED) | (rows.content >= count)):
-            raise damaged(self.path, "a file has a content that is not there")
-        _require_safe_paths(self.path, rows)
-        return rows
+        return self._tables.rows
 
-    @cached_property
+    @property
     def files(self) -> FileTable:
         """The files that are there, sorted by root and path."""
-        return FileTable(self.file_rows, [root.id for root in self.roots])
+        return self._tables.files
 
     @cached_property
     def contents(self) -> ContentTable:
         """The distinct photos."""
-        return ContentTable(self.segments, lambda: self.files.content)
+        tables = self._tables  # not self: who lets go of a store lets go of its files at once
+        return ContentTable(self.segments, lambda: tables.files.content)
 
     @cached_property
     def faces(self) -> FaceTable:
@@ -233,7 +235,31 @@ class Store:
 
     def head_archive(self) -> Archive:
         """The file that this snapshot came from, or what lies in its place by now."""
-        return self._archive or Archive.open(real_location(self.path))
+        return self._archive or open_head(self.path, real_location(self.path))[1]
+
+
+class _Tables:
+    """The files of a store, put in order when first asked for."""
+
+    def __init__(self, path: Path, segments: Sequence[Segment], roots: Sequence[Root]) -> None:
+        self._path = path
+        self._segments = segments
+        self._roots = roots
+
+    @cached_property
+    def rows(self) -> FileRows:
+        rows = FileRows(self._segments)
+        count = sum(segment.counts.contents for segment in self._segments)
+        if len(rows) and not (
+            int(rows.content.min()) >= schema.REMOVED and int(rows.content.max()) < count
+        ):
+            raise damaged(self._path, "a file has a content that is not there")
+        require_safe_paths(self._path, rows.table)
+        return rows
+
+    @cached_property
+    def files(self) -> FileTable:
+        return FileTable(self.rows, [root.id for root in self._roots])
 
 
 def real_location(path: Path) -> Path:
@@ -251,31 +277,6 @@ def derived_folder(location: Path) -> Path:
     return location.with_name(location.name + ".derived")
 
 
-def _open_head(path: Path, location: Path) -> tuple[Head, Archive]:
-    try:
-        archive = Archive.open(location)
-        raw = archive.verified(META).tobytes()
-    except StoreMissingError:
-        raise
-    except StoreError:
-        # A later version may look different in all but its first bytes.
-        _refuse_newer(path, location)
-        raise
-    return decode(raw, path), archive
-
-
-def _refuse_newer(path: Path, location: Path) -> None:
-    raw = peek_meta(location)
-    if raw is None:
-        return
-    try:
-        decode(raw, path)
-    except StoreTooNewError:
-        raise
-    except StoreError:
-        return  # what made it unreadable is told instead
-
-
 def _open_segments(location: Path, head: Head, archive: Archive) -> list[Segment]:
     dim = head.recipe.extractor.dim
     if head.inline:
@@ -287,16 +288,3 @@ def _open_segments(location: Path, head: Head, archive: Archive) -> list[Segment
         open_segment(folder / entry.name, entry.counts(dim), entry.sha256)
         for entry in head.segments
     ]
-
-
-def _require_safe_paths(path: Path, rows: FileRows) -> None:
-    """Raise where a path would lead outside its root; a store may come from a stranger."""
-    filled = rows.stops > rows.starts
-    absolute = np.any(rows.blob[rows.starts[filled]] == ord("/"))
-    suspicious = bool(absolute or np.any(rows.blob == 0))
-    if os.name == "nt":
-        suspicious |= bool(np.isin(rows.blob, (ord(":"), ord("\\"))).any())
-    if not suspicious and b".." in rows.blob.tobytes():
-        suspicious = any(b".." in rows.key(row).split(b"/") for row in range(len(rows)))
-    if suspicious:
-        raise damaged(path, "a path in it leads outside its folder")

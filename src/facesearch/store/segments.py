@@ -14,6 +14,9 @@ from facesearch.store import schema
 from facesearch.store.archive import META, Archive, Member, damaged
 from facesearch.store.head import encode_json
 
+Pieces = tuple[int, Iterable[NDArray[Any]]]
+"""An array that is made a piece at a time: its length, and the pieces along its first axis."""
+
 
 class Segment:
     """The arrays of one segment, mapped; each is verified when first asked for.
@@ -104,7 +107,7 @@ def block_checksum(rows: NDArray[np.float32]) -> int:
 
 
 def segment_members(
-    columns: Callable[[str], NDArray[Any]],
+    columns: Callable[[str], NDArray[Any] | Pieces],
     counts: schema.Counts,
     embeddings: Callable[[int, int], NDArray[np.float32]],
 ) -> Iterator[Member]:
@@ -112,7 +115,7 @@ def segment_members(
 
     Args:
         columns: gives every other array by its name, but for ``faces.checksum``; asked for one
-            at a time.
+            at a time, when the ones before were written.
         counts: rows of the tables.
         embeddings: returns the rows from one face to another; asked for a block at a time.
     """
@@ -133,10 +136,12 @@ def segment_members(
             array = np.array(checksums, column.dtype)
             yield Member(column.name, column.dtype, array.shape, (array,))
         else:
-            array = columns(column.name)
-            if array.shape != column.shape(counts, len(array)):
-                raise ValueError(f"{column.name}: {array.shape} does not fit {counts}")
-            yield Member(column.name, column.dtype, array.shape, (array,))
+            found = columns(column.name)
+            rows, chunks = found if isinstance(found, tuple) else (len(found), (found,))
+            shape = column.shape(counts, rows)
+            if rows != shape[0]:
+                raise ValueError(f"{column.name}: {rows} rows do not fit {counts}")
+            yield Member(column.name, column.dtype, shape, chunks)
 
 
 def meta_member(text: bytes) -> Member:

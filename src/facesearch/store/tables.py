@@ -1,226 +1,35 @@
-"""The three tables of a store, joined over its segments: files, contents, faces."""
+"""Two of the three tables of a store, joined over its segments: contents and faces."""
 
 from __future__ import annotations
 
-import bisect
-import heapq
-import os
-from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from facesearch.store import schema
-from facesearch.store.archive import damaged
+from facesearch.store.columns import Ints, Joined, bases, distinct, join, join_offsets, pieces
 from facesearch.store.segments import Segment
 
-Ints = NDArray[np.int64]
 
-_ROWS_AT_ONCE = 1 << 16
+class ContentFacts(NamedTuple):
+    """What is said of one photo among neighbours."""
 
-
-def join(segments: Sequence[Segment], name: str) -> NDArray[Any]:
-    """One column over all segments; a view of the file where there is only one segment."""
-    if len(segments) == 1:
-        return segments[0].column(name)
-    column = schema.BY_NAME[name]
-    if not segments:
-        return np.zeros(column.shape(schema.Counts(0, 0, 0, 1), 0), column.dtype)
-    return np.concatenate([segment.column(name) for segment in segments])
+    hash: bytes
+    width: int
+    height: int
+    taken: str
 
 
-def join_offsets(segments: Sequence[Segment], name: str) -> Ints:
-    """An offsets column over all segments, as if their blobs were one."""
-    if len(segments) == 1:
-        return segments[0].column(name)
-    parts: list[Ints] = [np.zeros(1, np.int64)]
-    end = 0
-    for segment in segments:
-        offsets = segment.column(name)
-        parts.append(offsets[1:] + end)
-        end += int(offsets[-1])
-    return np.concatenate(parts)
+class FaceFacts(NamedTuple):
+    """What is said of one face among neighbours; ``number`` counts within its photo, from 1."""
 
-
-def take_ranges(starts: Ints, lengths: Ints) -> Ints:
-    """The numbers of all ranges ``start .. start + length``, one range after the other."""
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.repeat(starts - (ends - lengths), lengths) + np.arange(total)
-
-
-def take_texts(
-    blob: NDArray[np.uint8], starts: Ints, stops: Ints
-) -> tuple[Ints, NDArray[np.uint8]]:
-    """(offsets, blob) of the pieces ``blob[start:stop]`` laid end to end."""
-    lengths = stops - starts
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
-    taken = np.empty(int(offsets[-1]), np.uint8)
-    for first in range(0, len(starts), _ROWS_AT_ONCE):
-        rows = slice(first, first + _ROWS_AT_ONCE)
-        pieces = blob[take_ranges(starts[rows], lengths[rows])]
-        begin = int(offsets[first])
-        taken[begin : begin + len(pieces)] = pieces
-    return offsets, taken
-
-
-class FileRows:
-    """Newest row of every file over some segments, removed ones included, by (root id, path).
-
-    Attributes:
-        segment: (n,) int32, which of the segments the row is in.
-        root: (n,) int32, the root's id.
-        size, mtime_ns, content: (n,) int64; ``content`` is -1 where the file is gone.
-    """
-
-    def __init__(self, segments: Sequence[Segment]) -> None:
-        self.segment, rows = _newest_rows(segments)
-        bases = _bases([segment.counts.files for segment in segments])
-        at = None if len(segments) == 1 else bases[self.segment] + rows
-
-        def column(name: str) -> NDArray[Any]:
-            values = join(segments, name)
-            return values if at is None else values[at]
-
-        self.root: NDArray[np.int32] = column("files.root")
-        self.size: Ints = column("files.size")
-        self.mtime_ns: Ints = column("files.mtime_ns")
-        self.content: Ints = column("files.content")
-        offsets = join_offsets(segments, "files.path_offsets")
-        self.starts: Ints = offsets[:-1] if at is None else offsets[:-1][at]
-        self.stops: Ints = offsets[1:] if at is None else offsets[1:][at]
-        self.blob: NDArray[np.uint8] = join(segments, "files.path_blob")
-
-    def __len__(self) -> int:
-        return len(self.root)
-
-    def key(self, row: int) -> bytes:
-        """The path's bytes."""
-        return self.blob[int(self.starts[row]) : int(self.stops[row])].tobytes()
-
-
-def _bases(lengths: list[int]) -> Ints:
-    return np.cumsum([0, *lengths], dtype=np.int64)
-
-
-def _newest_rows(segments: Sequence[Segment]) -> tuple[NDArray[np.int32], Ints]:
-    """(segment, row) of the newest row of every file, in order of (root id, path)."""
-    if len(segments) == 1:
-        count = segments[0].counts.files
-        return np.zeros(count, np.int32), np.arange(count, dtype=np.int64)
-    chosen, rows = array("i"), array("q")
-    last: tuple[int, bytes] | None = None
-    # Each segment is sorted and the newest comes first among equals, so one pass is enough.
-    for root, path, age, row in heapq.merge(
-        *(_sorted_rows(segment, -index) for index, segment in enumerate(segments))
-    ):
-        if (root, path) != last:
-            last = (root, path)
-            chosen.append(-age)
-            rows.append(row)
-    return np.frombuffer(chosen, np.int32), np.frombuffer(rows, np.int64)
-
-
-def _sorted_rows(segment: Segment, age: int) -> Iterator[tuple[int, bytes, int, int]]:
-    roots, offsets = segment.column("files.root"), segment.column("files.path_offsets")
-    blob = segment.column("files.path_blob")
-    last = (-1, b"")
-    for first in range(0, segment.counts.files, _ROWS_AT_ONCE):
-        ends = offsets[first : first + _ROWS_AT_ONCE + 1].tolist()
-        for step, root in enumerate(roots[first : first + _ROWS_AT_ONCE].tolist()):
-            key = (root, blob[ends[step] : ends[step + 1]].tobytes())
-            if key <= last:
-                raise damaged(segment.archive.path, "its files are out of order")
-            last = key
-            yield (*key, age, first + step)
-
-
-def find_file(segment: Segment, root: int, key: bytes) -> int | None:
-    """The row of a file in one segment, by halving."""
-    roots, offsets = segment.column("files.root"), segment.column("files.path_offsets")
-    blob = segment.column("files.path_blob")
-
-    def place(row: int) -> tuple[int, bytes]:
-        return int(roots[row]), blob[offsets[row] : offsets[row + 1]].tobytes()
-
-    row = bisect.bisect_left(range(len(roots)), (root, key), key=place)
-    return row if row < len(roots) and place(row) == (root, key) else None
-
-
-class FileTable:
-    """The files of a store as they were last seen, sorted by (root, path as bytes).
-
-    Attributes:
-        root: (n,) int32, index into ``Store.roots``.
-        size: (n,) int64, bytes.
-        mtime_ns: (n,) int64, nanoseconds since 1970.
-        content: (n,) int64, row of the content table.
-    """
-
-    def __init__(self, rows: FileRows, root_ids: Sequence[int]) -> None:
-        indices = _positions(rows.root, root_ids)
-        live = (rows.content != schema.REMOVED) & (indices >= 0)
-        picked = None if bool(live.all()) else np.flatnonzero(live)
-        order = indices if picked is None else indices[picked]
-        if np.any(order[1:] < order[:-1]):
-            ranked = np.argsort(order, kind="stable")
-            picked = ranked if picked is None else picked[ranked]
-        self._rows = rows
-        self._picked = picked
-        self.root: NDArray[np.int32] = self._take(indices)
-        self.size: Ints = self._take(rows.size)
-        self.mtime_ns: Ints = self._take(rows.mtime_ns)
-        self.content: Ints = self._take(rows.content)
-
-    def __len__(self) -> int:
-        return len(self.root)
-
-    def _take(self, values: NDArray[Any]) -> NDArray[Any]:
-        return values if self._picked is None else values[self._picked]
-
-    @property
-    def rows(self) -> Ints:
-        """(n,) int64: where each file is in the ``FileRows`` that this table was made from."""
-        return self._take(np.arange(len(self._rows)))
-
-    def path_bytes(self, row: int) -> bytes:
-        """The path relative to its root, as the file system spells it, "/" between parts."""
-        return self._rows.key(row if self._picked is None else int(self._picked[row]))
-
-    def path(self, row: int) -> str:
-        """``path_bytes`` as text, undecodable bytes as surrogates."""
-        return os.fsdecode(self.path_bytes(row))
-
-    def paths(self) -> Iterator[str]:
-        """All paths in order."""
-        blob = self._rows.blob.data
-        starts, stops = self._take(self._rows.starts), self._take(self._rows.stops)
-        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
-            yield os.fsdecode(bytes(blob[start:stop]))
-
-    def of_content(self, content: int) -> Ints:
-        """The rows of all files with this content, in order of (root, path)."""
-        order, sorted_contents = self._by_content
-        first, last = np.searchsorted(sorted_contents, [content, content + 1])
-        return order[first:last]
-
-    @cached_property
-    def _by_content(self) -> tuple[Ints, Ints]:
-        order = np.argsort(self.content, kind="stable")
-        return order, self.content[order]
-
-
-def _positions(values: NDArray[np.int32], listed: Sequence[int]) -> NDArray[np.int32]:
-    """Where in ``listed`` each value is, -1 where it is not."""
-    if not listed:
-        return np.full(len(values), -1, np.int32)
-    order = np.argsort(listed)
-    ranked = np.asarray(listed)[order]
-    place = np.minimum(np.searchsorted(ranked, values), len(ranked) - 1)
-    return np.where(ranked[place] == values, order[place], -1).astype(np.int32)
+    content: int
+    number: int
+    box: tuple[float, float, float, float]
+    score: float
 
 
 class ContentTable:
@@ -232,10 +41,11 @@ class ContentTable:
         self._segments = segments
         self._referenced = referenced
         self._texts: dict[str, tuple[Ints, NDArray[np.uint8]]] = {}
-        self._count = sum(segment.counts.contents for segment in segments)
+        self.table = Joined(segments, "contents")
+        self._first_faces = bases(segment.counts.faces for segment in segments)
 
     def __len__(self) -> int:
-        return self._count
+        return len(self.table)
 
     @cached_property
     def hash(self) -> NDArray[np.uint8]:
@@ -275,10 +85,15 @@ class ContentTable:
     @cached_property
     def live(self) -> NDArray[np.bool_]:
         """(n,) bool: whether a file has this content; the others wait to be dropped."""
-        live = np.zeros(self._count, np.bool_)
+        live = np.zeros(len(self), np.bool_)
         if self._referenced is not None:
             live[self._referenced()] = True
         return live
+
+    @cached_property
+    def all_live(self) -> bool:
+        """Whether every content has a file, as after a first run."""
+        return bool(self.live.all())
 
     @cached_property
     def failed(self) -> NDArray[np.bool_]:
@@ -293,11 +108,31 @@ class ContentTable:
 
     def face_start(self, row: int) -> int:
         """Id of the content's first face."""
-        return int(self.face_offsets[row])
+        return self._faces_of(row)[0]
 
     def face_stop(self, row: int) -> int:
         """One more than the id of its last face."""
-        return int(self.face_offsets[row + 1])
+        return self._faces_of(row)[1]
+
+    def _faces_of(self, row: int) -> tuple[int, int]:
+        part = int(np.searchsorted(self.table.bases, row, side="right")) - 1
+        segment, local = self.table.place(row)
+        offsets = segment.column("contents.face_offsets")
+        base = int(self._first_faces[part])
+        return base + int(offsets[local]), base + int(offsets[local + 1])
+
+    def first_faces(self, rows: Ints) -> Ints:
+        """Ids of the contents' first faces."""
+        found = np.empty(len(rows), np.int64)
+        for segment, here, local in self.table.parts(rows):
+            base = self._first_faces[self._segments.index(segment)]
+            found[here] = segment.column("contents.face_offsets")[local] + base
+        return found
+
+    def facts(self, row: int) -> ContentFacts:
+        """One photo; nothing else is read but the checksums of what is asked."""
+        width, height = (int(self.table.value(side, row)) for side in ("width", "height"))
+        return ContentFacts(self.table.value("hash", row).tobytes(), width, height, self.taken(row))
 
     def taken(self, row: int) -> str:
         """Capture time, ISO 8601 without zone, or ""."""
@@ -324,8 +159,7 @@ class ContentTable:
         return self._texts[name]
 
     def _text(self, name: str, row: int) -> str:
-        offsets, blob = self.text_column(name)
-        return blob[int(offsets[row]) : int(offsets[row + 1])].tobytes().decode("utf-8", "replace")
+        return self.table.text(name, row).decode("utf-8", "replace")
 
 
 class FaceTable:
@@ -334,15 +168,49 @@ class FaceTable:
     def __init__(self, segments: Sequence[Segment], contents: ContentTable) -> None:
         self._segments = segments
         self._contents = contents
-        self._count = sum(segment.counts.faces for segment in segments)
+        self.table = Joined(segments, "faces")
 
     def __len__(self) -> int:
-        return self._count
+        return len(self.table)
 
     @cached_property
     def content(self) -> Ints:
         """(m,) int64: row of the content table."""
-        return np.repeat(np.arange(len(self._contents)), self._contents.face_counts)
+        return self.spread(np.arange(len(self._contents)))
+
+    def content_of(self, faces: ArrayLike) -> Ints:
+        """The contents of some faces; cheaper than ``content`` for a few of many."""
+        asked = np.asarray(faces, np.int64).reshape(-1)
+        found = np.empty(len(asked), np.int64)
+        first = self._contents.table.bases
+        for segment, here, local in self.table.parts(asked):
+            offsets = segment.column("contents.face_offsets")
+            place = np.searchsorted(offsets, local, side="right") - 1
+            found[here] = place + first[self._segments.index(segment)]
+        return found
+
+    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
+        """(m, ...) what is known of each content, for each of its faces."""
+        found = np.empty((len(self), *values.shape[1:]), values.dtype)
+        content = face = 0
+        for segment in self._segments:
+            offsets = segment.column("contents.face_offsets")
+            for piece in pieces(segment.counts.contents):
+                ends = offsets[piece.start : piece.stop + 1]
+                here = values[content + piece.start : content + piece.stop]
+                found[face + int(ends[0]) : face + int(ends[-1])] = np.repeat(
+                    here, np.diff(ends), axis=0
+                )
+            content += segment.counts.contents
+            face += segment.counts.faces
+        return found
+
+    def facts(self, face: int) -> FaceFacts:
+        """One face; nothing else is read but the checksums of what is asked."""
+        content, number = self._where(face)
+        x, y, width, height = self.table.value("box", face).tolist()
+        score = float(self.table.value("score", face))
+        return FaceFacts(content, number, (x, y, width, height), score)
 
     @cached_property
     def box(self) -> NDArray[np.float32]:
@@ -366,7 +234,12 @@ class FaceTable:
 
     def number(self, face: int) -> int:
         """The face's number within its photo, from 1 in reading order."""
-        return face - self._contents.face_start(int(self.content[face])) + 1
+        return self._where(face)[1]
+
+    def _where(self, face: int) -> tuple[int, int]:
+        """Its content, and its number there."""
+        (content,) = self.content_of([face]).tolist()
+        return content, face - self._contents.face_start(content) + 1
 
 
 class EmbeddingRows:
@@ -381,7 +254,7 @@ class EmbeddingRows:
         self._segments = segments
         self._dim = dim
         self.parts = tuple(segment.rows for segment in segments)
-        self.offsets = _bases([len(rows) for rows in self.parts])
+        self.offsets = bases([len(rows) for rows in self.parts])
 
     def gather(self, ids: Ints) -> NDArray[np.float32]:
         """(len(ids), dim) float32, each row from a block whose checksum was found right.
@@ -394,14 +267,9 @@ class EmbeddingRows:
             raise IndexError(f"face ids must be from 0 to {int(self.offsets[-1]) - 1}")
         gathered = np.empty((len(ids), self._dim), np.float32)
         part_of = np.searchsorted(self.offsets, ids, side="right") - 1
-        for part in _distinct(part_of).tolist():
+        for part in distinct(part_of).tolist():
             here = part_of == part
             local = ids[here] - self.offsets[part]
-            self._segments[part].require_blocks(_distinct(local // schema.BLOCK_ROWS))
+            self._segments[part].require_blocks(distinct(local // schema.BLOCK_ROWS))
             gathered[here] = self.parts[part][local]
         return gathered
-
-
-def _distinct(numbers: Ints) -> Ints:
-    """Which small numbers occur; numpy's own ``unique`` imports much at its first call."""
-    return np.flatnonzero(np.bincount(numbers))

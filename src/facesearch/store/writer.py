@@ -19,6 +19,7 @@ from facesearch.recipes import Recipe
 from facesearch.records import PhotoEntry, PhotoResult
 from facesearch.store import compaction
 from facesearch.store.archive import peek_meta
+from facesearch.store.background import BackgroundMerge
 from facesearch.store.derived import lasting
 from facesearch.store.disk import storing
 from facesearch.store.hashes import HashIndex
@@ -31,6 +32,9 @@ from facesearch.store.segments import Segment, segment_members
 
 SINGLE_FILE_BYTES = 1 << 30
 """A finished store is one file while its embeddings take no more than this."""
+MERGE_AT_ONCE_BYTES = 32 << 20
+"""Segments up to this size together are merged by the commit that makes them too many; larger ones
+beside the run."""
 
 
 def rebuild_path(path: Path) -> Path:
@@ -98,6 +102,9 @@ class StoreWriter:
         return writer
 
     def _begin(self) -> None:
+        # Before it is mapped here: what is mapped keeps its name on Windows.
+        self._layout.settle()
+        self._drop_spent()
         try:
             store = Store.open(self._target)
         except StoreMissingError:
@@ -106,7 +113,14 @@ class StoreWriter:
         self._adopt(store)
         self._layout.sweep(store.head)
 
+    def _drop_spent(self) -> None:
+        """Remove a rebuild that took the store's place while somebody had its files open."""
+        path = rebuild_path(self._target)
+        if path.exists() and _is_spent(path, self._target):
+            Layout(path).discard()
+
     def _begin_fresh(self) -> None:
+        self._drop_spent()
         try:
             old = Store.open(self._target).head
         except StoreMissingError:
@@ -119,9 +133,12 @@ class StoreWriter:
                 raise
             old = Head(self._recipe)
         path = rebuild_path(self._target)
+        Layout(path).settle()
         try:
             store = Store.open(path)
             self._require_recipe(store)
+            if _is_spent(path, self._target):
+                raise StoreError(f"{path}: took the store's place and could not be removed")
         except (StoreError, RecipeMismatchError):
             # Nothing there, or what a run of another kind has left: never more than a copy.
             Layout(path).discard()
@@ -152,6 +169,7 @@ class StoreWriter:
 
     def close(self) -> None:
         """Give the lock back. Rows not committed are dropped."""
+        self._beside.stop()
         self._lock.release()
 
     @property
@@ -169,7 +187,8 @@ class StoreWriter:
         self._head = store.head
         self._store = store
         self._layout = Layout(store.path)
-        self._known = HashIndex(store.contents)
+        self._beside = BackgroundMerge(self._layout)
+        self._known: HashIndex | None = None
         self._new: dict[bytes, int] = {}
         self._pending = Pending(len(store.contents), self._recipe.extractor.dim)
 
@@ -207,7 +226,11 @@ class StoreWriter:
         None when it is not known, or failed: then its bytes are worth reading again.
         """
         found = self._new.get(content_hash)
-        return self._known.find(content_hash) if found is None else found
+        if found is not None:
+            return found
+        if self._known is None:  # not before it is needed: what only removes needs none
+            self._known = HashIndex(self._store.contents)
+        return self._known.find(self._store.contents, content_hash)
 
     def put(self, file: tuple[int, PhotoEntry], result: PhotoResult) -> int:
         """A file (root index, entry) and what became of it; returns its content's id.
@@ -260,11 +283,13 @@ class StoreWriter:
         """
         with storing(self._store.path):
             entries, segments = self._layout.in_parts(self._store)
+            entries, segments = self._beside.take_in(entries, segments)
+            later = None
             if self._pending:
                 counts, columns = self._pending.counts, self._pending.columns()
                 rows = segment_members(columns.__getitem__, counts, self._pending.embeddings)
                 entry, segment = self._layout.write_segment(rows, counts, settled=False)
-                entries, segments = self._merged([*entries, entry], [*segments, segment])
+                entries, segments, later = self._merged([*entries, entry], [*segments, segment])
             head = replaced(
                 self._head,
                 run=RunMark.here(*progress) if progress else None,
@@ -274,20 +299,30 @@ class StoreWriter:
             self._head = head
             self._store = Store(self._store.path, head, segments)
             self._pending = Pending(self._pending.next_content, head.recipe.extractor.dim)
-            self._layout.sweep(head)
+            if later is not None:
+                self._beside.begin(self._store, later, len(segments))
+            self._layout.sweep(head, self._beside.kept)
 
     def _merged(
         self, entries: list[SegmentEntry], segments: list[Segment]
-    ) -> tuple[list[SegmentEntry], list[Segment]]:
-        """The same rows with the last segments merged where they are too many."""
+    ) -> tuple[list[SegmentEntry], list[Segment], int | None]:
+        """The same rows with the last segments merged where they are too many; or, where that
+        would make the run wait, from which one on to merge them beside it.
+        """
         settled = sum(entry.settled for entry in entries)
-        start = compaction.start_of_tier([part.archive.size for part in segments], settled)
+        left_alone = max(settled, self._beside.end_of(entries))
+        sizes = [part.archive.size for part in segments]
+        start = compaction.start_of_tier(sizes, left_alone)
         if start == len(segments) - 1:
-            return entries, segments
+            return entries, segments, None
+        if sum(sizes[start:]) > MERGE_AT_ONCE_BYTES:
+            return entries, segments, None if self._beside.kept else start
         head = replaced(self._head, segments=tuple(entries))
-        merge = compaction.side_by_side(Store(self._store.path, head, segments), start)
+        merge = compaction.side_by_side(
+            Store(self._store.path, head, segments), start, len(segments)
+        )
         entry, segment = self._layout.write_segment(merge.members(), merge.counts, settled=False)
-        return [*entries[:start], entry], [*segments[:start], segment]
+        return [*entries[:start], entry], [*segments[:start], segment], None
 
     def finish(self) -> None:
         """End a run: drop what no file needs, put all in order, in one file when it is small.
@@ -302,6 +337,7 @@ class StoreWriter:
         if self._pending:
             run = self._head.run
             self.commit((run.done, run.total) if run else (0, 0))
+        self._beside.stop()  # what it would make is made anew here
         path = self._store.path
         store = Store(path, self._head, self._store.segments)
         merge = compaction.canonical(store, self._single_file_bytes)
@@ -338,6 +374,7 @@ class StoreWriter:
             StoreError: the other is in another folder, not complete or not sound.
         """
         require_beside(self._target, other)
+        self._beside.stop()
         new = Store.open(other)
         if new.head.run is not None:
             raise StoreError(f"{other}: its run has not ended; run the same command again")
@@ -347,6 +384,16 @@ class StoreWriter:
             self._recipe = new.recipe
             self._adopt(Store.open(self._target))
             target.sweep(self._head)
+
+
+def _is_spent(rebuilt: Path, target: Path) -> bool:
+    """Whether a rebuild that is complete is the store by now, or the store is newer."""
+    try:
+        made, now = Store.open(rebuilt), Store.open(target)
+    except StoreError:
+        return False
+    same = made.head_archive().digest == now.head_archive().digest
+    return bool(made.indexed_at) and (same or made.indexed_at < now.indexed_at)
 
 
 def _now() -> str:

@@ -1,0 +1,122 @@
+"""One store out of several, or out of a part of one: its tables, and how it comes to the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from facesearch.errors import StoreError, StoreMissingError
+from facesearch.store.columns import Ints, Joined, bases
+from facesearch.store.compaction import Files, Merge, in_file_order, merge_of, one_content_a_hash
+from facesearch.store.disk import storing
+from facesearch.store.head import INLINE, Head, SegmentEntry
+from facesearch.store.layout import Layout
+from facesearch.store.lock import StoreLock
+from facesearch.store.ordering import newest_first
+from facesearch.store.reader import Store, real_location
+from facesearch.store.tables import ContentTable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """What a new store takes from another.
+
+    ``roots`` has the new id of each of its roots, no two the same; ``rows`` are the files taken,
+    ascending, None for all.
+    """
+
+    store: Store
+    roots: Sequence[int]
+    rows: Ints | None = None
+
+
+def assemble(sources: Sequence[Source]) -> Merge:
+    """The files of all sources with their contents and faces, as one segment in canonical order.
+
+    A file that several have is that of the first one; contents with the same hash are one.
+    """
+    segments = tuple(segment for source in sources for segment in source.store.segments)
+    contents = ContentTable(segments)
+    first_files = bases(len(source.store.files.table) for source in sources)
+    first_contents = bases(len(source.store.contents) for source in sources)
+    table = Joined(segments, "files")
+    taken = [
+        _taken(source, table, int(first_files[index]), int(first_contents[index]))
+        for index, source in enumerate(sources)
+    ]
+    order = newest_first([files.run for files in taken])
+    files = Files(
+        table,
+        np.concatenate([part.numbers for part in taken])[order],
+        np.concatenate([part.root for part in taken])[order],
+        one_content_a_hash(contents, np.concatenate([part.content for part in taken])[order]),
+    )
+    del taken, order
+    used, renumbered = in_file_order(files.content, 0, len(contents))
+    return merge_of(segments, sources[0].store.dim, replace(files, content=renumbered), used)
+
+
+def _taken(source: Source, table: Joined, first_file: int, first_content: int) -> Files:
+    files = source.store.files
+    rows = np.arange(len(files)) if source.rows is None else source.rows
+    root = np.asarray(source.roots, np.int32)[files.root[rows]]
+    if np.any(root[1:] < root[:-1]):
+        order = np.argsort(root, kind="stable")
+        rows, root = rows[order], root[order]
+    return Files(table, files.numbers(rows) + first_file, root, files.content[rows] + first_content)
+
+
+@contextmanager
+def held_for_writing(path: Path, wait: bool) -> Iterator[None]:
+    """Holds the lock of the store at ``path``, which need not be there yet.
+
+    Raises:
+        StoreBusyError: another process writes to it.
+        StoreError: its folder is not there or cannot be written.
+    """
+    location = real_location(path)
+    if not location.parent.is_dir():
+        raise StoreError(f"{path}: its folder does not exist; create it, or choose another place")
+    lock = StoreLock(location)
+    lock.acquire(wait)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def write_store(path: Path, head: Head, merge: Merge, single_file_bytes: int) -> Store:
+    """Writes a whole store, in place of what is there, in one step; its lock must be held.
+
+    Raises:
+        StoreError: it could not be written, or what it is made of is damaged; then nothing has
+            changed.
+    """
+    layout = Layout(path)
+    try:
+        kept = Store.open(path).head
+    except StoreMissingError:
+        kept = replace(head, segments=(), derived={})
+    with storing(path):
+        try:
+            kept = _write(layout, head, merge, single_file_bytes)
+        finally:
+            layout.sweep(kept)
+    return Store.open(path)
+
+
+def _write(layout: Layout, head: Head, merge: Merge, single_file_bytes: int) -> Head:
+    counts = merge.counts
+    if merge.embedding_bytes <= single_file_bytes:
+        rows = (counts.files, counts.contents, counts.faces)
+        head = replace(head, segments=(SegmentEntry(INLINE, *rows, "", settled=True),))
+        layout.write_head(head, merge.members())
+        return head
+    entry, _ = layout.write_segment(merge.members(), counts, settled=True)
+    head = replace(head, segments=(entry,))
+    layout.write_head(head)
+    return head
