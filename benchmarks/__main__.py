@@ -16,7 +16,7 @@ from benchmarks.plots import draw
 from benchmarks.processes import BenchmarkError
 from benchmarks.results import Run, read_run
 from benchmarks.tables import comparison, markdown
-from benchmarks.workbench import Options, Workbench
+from benchmarks.workbench import SIZES, Options, Workbench
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -44,6 +44,14 @@ _LFW = click.option(
 )
 @click.option("--peers", type=_FOLDER, help="Where `peers make` made their environments.")
 @click.option("--store", type=_FILE, help="A store of all these photos, to spare making one.")
+@click.option(
+    "--sizes",
+    type=click.IntRange(min=10_000),
+    multiple=True,
+    default=SIZES,
+    show_default=True,
+    help="Faces of a simulated gallery, for the measurement of that name; repeatable.",
+)
 @click.option("--scratch", type=_FOLDER, help="Where photos and stores are made; else temporary.")
 @click.option("--out", type=_FILE, help="Write the result as JSON, after each measurement.")
 @click.option("--read", type=_FILE, help="Start from this result; measure only what --only names.")
@@ -59,6 +67,7 @@ def benchmarks(  # noqa: PLR0913 - one for each option
     only: tuple[str, ...],
     peers: Path | None,
     store: Path | None,
+    sizes: tuple[int, ...],
     scratch: Path | None,
     out: Path | None,
     read: Path | None,
@@ -71,8 +80,9 @@ def benchmarks(  # noqa: PLR0913 - one for each option
         return
     before = None if compare is None else read_run(compare)
     options = Options(
-        lfw.absolute(), photos, repeats, peers and peers.absolute(), store and store.absolute()
-    )
+        lfw.absolute(), photos, repeats, peers and peers.absolute(), store and store.absolute(),
+        tuple(sorted(sizes)),
+    )  # fmt: skip
     run = _started(options) if read is None else read_run(read)
     if only or read is None:
         with tempfile.TemporaryDirectory(dir=scratch) as folder:

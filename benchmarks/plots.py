@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _OWN, _OTHER = "#0072B2", "#999999"
-_SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colours, which stay apart for colour-blind eyes."""
 _SETTINGS: Any = {"svg.hashsalt": "facesearch", "svg.fonttype": "path", "font.size": 9}
 
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Bars of one figure's sides, from one measurement."""
+    """Bars, or lines, of one figure's sides, from one measurement."""
 
     file: str
     measurement: str
@@ -44,6 +44,14 @@ BARS = (
 )
 
 
+LINES = (
+    Bars("search.svg", "search", "search", "Search alone, one query, milliseconds"),
+    Bars("sizes.svg", "sizes", "one query", "A query through the gallery, milliseconds"),
+    Bars("sizes-alone.svg", "sizes", "search alone", "Search alone, milliseconds"),
+    Bars("sizes-memory.svg", "sizes", "memory of its own", "Memory but for mapped pages, MB"),
+)
+
+
 def draw(run: Run, folder: Path) -> list[Path]:
     """Draws what the run has figures for; gives the files written."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,9 +60,10 @@ def draw(run: Run, folder: Path) -> list[Path]:
         figures = _sides(run.measured.get(bars.measurement), bars.figure)
         if figures:
             written.append(_picture(folder / bars.file, _bars(bars, figures)))
-    searches = _sides(run.measured.get("search"), "search")
-    if searches:
-        written.append(_picture(folder / "search.svg", _lines(searches)))
+    for lines in LINES:
+        figures = _sides(run.measured.get(lines.measurement), lines.figure)
+        if figures:
+            written.append(_picture(folder / lines.file, _lines(figures, lines.title)))
     return written
 
 
@@ -103,7 +112,7 @@ def _is_ours(side: str) -> bool:
     return side.split(",", maxsplit=1)[0] not in (*PEERS, IMPORT)
 
 
-def _lines(figures: Sequence[Figure]) -> Callable[[Axes], None]:
+def _lines(figures: Sequence[Figure], title: str) -> Callable[[Axes], None]:
     """Milliseconds by number of faces, a line for each back end ("NAME, 10,000 faces")."""
     points: dict[str, list[tuple[int, float]]] = {}
     for figure in figures:
@@ -115,11 +124,16 @@ def _lines(figures: Sequence[Figure]) -> Callable[[Axes], None]:
         for color, (name, line) in zip(_SERIES * len(points), points.items(), strict=False):
             sizes, times = zip(*sorted(line), strict=True)
             axes.plot(sizes, times, marker="o", color=color, label=name)
+        first = sorted(next(iter(points.values())))
+        if len(first) > 1:
+            sizes = [first[0][0], first[-1][0]]
+            axes.plot(sizes, [first[0][1] * size / sizes[0] for size in sizes], color=_OTHER,
+                      linestyle="--", linewidth=1, label="in proportion")  # fmt: skip
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlabel("faces")
-        axes.set_title("Search alone, one query, milliseconds", loc="left")
-        axes.legend(frameon=False)
+        axes.set_title(title, loc="left")
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
 
     return paint
 

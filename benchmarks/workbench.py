@@ -18,12 +18,14 @@ from facesearch import weights
 from facesearch.index_options import cores
 
 ROOT = Path(__file__).resolve().parents[1]
+SIZES = (100_000, 1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to measure. ``photos`` of LFW, None for all of it; ``peers`` is the folder of their
-    environments; ``store`` one of ``facesearch index`` over ``lfw`` to take instead of making it.
+    environments; ``store`` one of ``facesearch index`` over ``lfw`` to take instead of making it;
+    ``sizes`` are those of simulated galleries.
     """
 
     lfw: Path
@@ -31,6 +33,7 @@ class Options:
     repeats: int = 3
     peers: Path | None = None
     store: Path | None = None
+    sizes: tuple[int, ...] = SIZES
 
 
 class Workbench:

@@ -14,6 +14,7 @@ from benchmarks.measurements.peers import measure_peers
 from benchmarks.measurements.runtimes import measure_runtimes
 from benchmarks.measurements.search import measure_search
 from benchmarks.measurements.setup import measure_setup
+from benchmarks.measurements.sizes import measure_sizes
 from benchmarks.measurements.warm_query import measure_warm_query
 from benchmarks.results import Measured
 from benchmarks.workbench import Workbench
@@ -38,5 +39,6 @@ MEASUREMENTS = {
     "search": Measurement("Search alone", measure_search),
     "large": Measurement("Large photos", measure_large),
     "peers": Measurement("Other tools on the same photos", measure_peers),
+    "sizes": Measurement("Galleries of any size", measure_sizes, by_default=False),
     "setup": Measurement("Set-up", measure_setup, by_default=False),
 }

@@ -105,5 +105,6 @@ def test_a_speedup_is_over_all_photos_and_wanted_of_a_peer_as_it_comes():
     assert (both.median, both.at_least) == (pytest.approx(30.0), None)
 
 
-def test_set_up_needs_the_network_and_is_measured_only_when_named():
-    assert [name for name, each in MEASUREMENTS.items() if not each.by_default] == ["setup"]
+def test_what_takes_long_or_needs_the_network_is_measured_only_when_named():
+    named = [name for name, each in MEASUREMENTS.items() if not each.by_default]
+    assert named == ["sizes", "setup"]

@@ -1,6 +1,6 @@
 import xml.etree.ElementTree as ET
 
-from benchmarks.plots import BARS, draw
+from benchmarks.plots import BARS, LINES, draw
 from benchmarks.results import Figure, Measured
 from test_benchmarks_results import run_of
 
@@ -13,16 +13,19 @@ def full_run():
         held = found.get(bars.measurement, Measured(()))
         found[bars.measurement] = Measured(held.figures + figures)
     searches = (("brute", 10_000), ("brute", 1_000_000), ("sklearn", 10_000))
-    found["search"] = Measured(
-        tuple(Figure("search", f"{name}, {size:,} faces", "ms", (2.0,)) for name, size in searches)
-    )
+    for lines in LINES:
+        held = found.get(lines.measurement, Measured(()))
+        figures = (
+            Figure(lines.figure, f"{name}, {size:,} faces", "ms", (2.0,)) for name, size in searches
+        )
+        found[lines.measurement] = Measured((*held.figures, *figures))
     return run_of(**found)
 
 
 def test_every_picture_is_drawn_and_has_the_same_bytes_again(tmp_path):
     first = draw(full_run(), tmp_path / "a")
     second = draw(full_run(), tmp_path / "b")
-    assert {path.name for path in first} == {bars.file for bars in BARS} | {"search.svg"}
+    assert {path.name for path in first} == {each.file for each in (*BARS, *LINES)}
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()
         assert ET.parse(one).getroot().tag.endswith("svg")

@@ -91,3 +91,12 @@ def test_a_file_that_is_a_root_of_its_own(tmp_path):
         writer.finish()
     (failure,) = failures_of(Store.open(tmp_path / "faces.npz"))
     assert failure.path == str(path)
+
+
+def test_files_are_counted_a_piece_at_a_time(photos, tmp_path, monkeypatch):
+    store = enroll(tmp_path / "faces.npz", [photos])
+    whole = coverage_of(store)
+    for size in (1, 2, 3):
+        monkeypatch.setattr("facesearch.gallery.facts._FILES_AT_ONCE", size)
+        assert coverage_of(Store.open(store.path)) == whole
+    assert whole.photos + whole.without_face + whole.failed == len(store.files)

@@ -14,6 +14,7 @@ from facesearch.errors import UsageError
 from facesearch.gallery import Search, Where
 from facesearch.gallery.filters import first_moment, last_moment
 from facesearch.gallery.npz import NpzGallery
+from facesearch.gallery.persons import Persons, person_of
 from facesearch.labelling import label
 from facesearch.records import PhotoEntry
 from facesearch.store import Root, Store, StoreWriter, check_path
@@ -132,3 +133,26 @@ def test_labels_come_before_folders_and_change_nothing_else(path, tmp_path):
     assert found(path, persons=("Dora",)) == {"Bob/2.jpg"}
     assert label(path, None, forget=True).labels == 0
     assert found(path, persons=("Bob",)) >= {"Bob/2.jpg"}
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["a", "b", "ab", "é"]), max_size=4).map("/".join), unique=True
+    ),
+    st.sampled_from(["a", "b", "ab", "é", "aé", "photos", "one", ""]),
+)
+def test_folders_are_read_as_one_by_one(tmp_path_factory, keys, name):
+    folder = tmp_path_factory.mktemp("people")
+    with StoreWriter.open(folder / "faces.npz", recipe()) as writer:
+        writer.set_roots([Root("/photos/one", "one"), Root("/photos/b/file.jpg", "file.jpg")])
+        for number, key in enumerate([*keys, ""]):
+            result = result_of_rows(f"{number}", ROWS[:1])
+            writer.put((int(not key), PhotoEntry(key, 1, 1)), result)
+        writer.finish()
+    store = Store.open(folder / "faces.npz")
+    roots = [root.path for root in store.roots]
+    each = [
+        person_of(roots[root], key, {}) == name
+        for root, key in zip(store.files.root, store.files.paths(), strict=True)
+    ]
+    assert Persons(store).files_of(name).tolist() == each

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from facesearch.errors import UsageError
 from facesearch.gallery import Search, Where
 from facesearch.gallery.npz import NpzGallery
-from facesearch.records import PhotoEntry
+from facesearch.gallery.places import Places
+from facesearch.records import Failure, PhotoEntry, PhotoResult
 from facesearch.store import Root, Store, StoreWriter
 from small_store import BLUE, GREEN, MIDDLE, RED, ColorEmbedder, draw, enroll, recipe, row_of
 
@@ -136,3 +141,43 @@ def test_a_root_that_is_a_file(tmp_path):
     assert found(gallery) == [str(path)]
     assert found(gallery, str(tmp_path / "a")) == [str(path)]
     assert found(gallery, str(path)) == [str(path)]
+
+
+KEYS = st.lists(
+    st.lists(st.sampled_from(["a", "b", "a.b", "a-", "0", "é", "\udcff"]), max_size=3), max_size=12
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(KEYS, KEYS, st.lists(st.sampled_from(["a", "b", "a.b", "a-", "0", "é"]), max_size=2))
+def test_under_takes_whole_parts_of_paths(first, second, under):
+    asked = "/".join(under)
+    with tempfile.TemporaryDirectory() as folder:
+        store = _with_keys(Path(folder), {"/one": first, "/two": second})
+        roots = [root.path for root in store.roots]
+        expected = [
+            root == 0 and (not asked or key == asked or key.startswith(asked + "/"))
+            for root, key in zip(store.files.root.tolist(), store.files.paths(), strict=True)
+        ]
+        places = Places(store)
+        assert roots == ["/one", "/two"]
+        if any(expected):
+            assert places.below([f"/one/{asked}"]).tolist() == expected
+        else:
+            with pytest.raises(UsageError):
+                places.below([f"/one/{asked}"])
+
+
+def _with_keys(folder: Path, keys: dict[str, list[list[str]]]) -> Store:
+    """A store in several segments of photos without a face at these paths."""
+    with StoreWriter.open(folder / "s.npz", recipe()) as writer:
+        writer.set_roots([Root(root, root[1:]) for root in keys])
+        for number, parts in enumerate(keys.values()):
+            for key in {"/".join(each) for each in parts}:
+                failure = Failure(key, "truncated", "cut short")
+                none = np.zeros((0, recipe().extractor.dim), np.float32)
+                result = PhotoResult(b"", None, (), none, failure)
+                writer.put((number, PhotoEntry(key, 1, 1)), result)
+                writer.commit((1, 1))
+        writer.commit((1, 1))
+        return writer.store

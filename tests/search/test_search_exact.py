@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from facesearch.errors import RecipeMismatchError, StoreError, UsageError
-from facesearch.search import BACKENDS, load_backend
+from facesearch.search import BACKENDS, PLAIN_BACKENDS, load_backend
 from facesearch.search.distances import euclidean
 
 
@@ -26,7 +26,7 @@ def unit_rows(seed, count, dim=16):
     queries=st.integers(1, 4),
     k=st.integers(1, 80),
 )
-@pytest.mark.parametrize("name", ["sklearn", "brute"])
+@pytest.mark.parametrize("name", PLAIN_BACKENDS)
 def test_nearest_rows_are_those_of_a_naive_search(name, seed, count, queries, k):
     rows, probes = unit_rows(seed, count), unit_rows(seed + 1, queries)
     found = load_backend(name, rows).search(probes, k)
@@ -45,7 +45,7 @@ def test_nearest_rows_are_those_of_a_naive_search(name, seed, count, queries, k)
     ),
     k=st.integers(1, 30),
 )
-@pytest.mark.parametrize("name", ["sklearn", "brute"])
+@pytest.mark.parametrize("name", PLAIN_BACKENDS)
 def test_ties_return_the_right_distances_and_no_row_twice(name, rows, k):
     probe = np.array([[0, 1, 0]], dtype=np.float32)
     indices = load_backend(name, rows).search(probe, k)[0]

@@ -13,7 +13,7 @@ from facesearch.search.distances import euclidean
 
 DIM = 4
 CHUNK = 20
-BACKENDS = ["sklearn", "brute"]
+BACKENDS = ["sklearn", "brute", "faiss-flat"]
 
 
 def whole_numbers(rng, count):

@@ -52,7 +52,7 @@ class Filters:
         contents = self._contents(where, files)
         if contents is None:
             return Allowed(files, self._live_faces)
-        return Allowed(files, contents[np.asarray(self._store.faces.content)])
+        return Allowed(files, self._store.faces.spread(contents))
 
     def undated(self) -> int:
         """Photo files whose capture time is not known."""
@@ -73,8 +73,8 @@ class Filters:
 
     @cached_property
     def _live_faces(self) -> Mask | None:
-        live = np.asarray(self._store.contents.live)
-        return None if live.all() else live[np.asarray(self._store.faces.content)]
+        contents = self._store.contents
+        return None if contents.all_live else self._store.faces.spread(contents.live)
 
     def _not_of(self, hashes: frozenset[bytes]) -> Mask:
         contents = self._store.contents

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,9 @@ class Hit:
     example: int
 
 
-def best_hits(hits: Sequence[Hit], content: NDArray[np.int64] | None) -> list[Hit]:
+def best_hits(
+    hits: Sequence[Hit], content: Mapping[int, int] | NDArray[np.int64] | None
+) -> list[Hit]:
     """The nearest hit of each photo (``content`` says which face is whose), or of each face."""
     best: dict[int, Hit] = {}
     for hit in sorted(hits, key=lambda hit: (hit.distance, hit.face)):

@@ -6,13 +6,14 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.gallery import Search, Where
 from facesearch.gallery.beside import beside
+from facesearch.gallery.codes import Part, parts_of
 from facesearch.gallery.facts import coverage_of
 from facesearch.gallery.filters import Filters
 from facesearch.gallery.hits import Hit, best_hits, certain_up_to, nearest_hits
@@ -20,7 +21,7 @@ from facesearch.gallery.places import Place, Places
 from facesearch.gallery.sureness import Sureness
 from facesearch.recipes import Recipe
 from facesearch.records import Box, Coverage, Embeddings, Neighbor, StoreSummary
-from facesearch.search import SearchBackend, load_backend
+from facesearch.search import choose
 from facesearch.search.distances import euclidean, similarity
 from facesearch.store import Store
 
@@ -30,24 +31,33 @@ if TYPE_CHECKING:
     from facesearch.gallery.expanded import Confirm, ExpandedFaces
 
 _SLACK = 32  # faces fetched beyond k at first, for photos with several faces and left-out ones
+_FEW = 16.0
+"""Up to so many times the square root of all faces, those that a filter leaves are sooner compared
+one by one than found among the nearest of all.
+"""
 
-
-_Nearest = Callable[[int, NDArray[np.bool_]], tuple[list[Hit], float]]
+Mask = NDArray[np.bool_]
+_Nearest = Callable[[int, Mask | None], tuple[list[Hit], float]]
 
 
 class NpzGallery:
-    """A snapshot of a store file; safe to search from several threads."""
+    """A snapshot of a store file; safe to search from several threads.
+
+    Attributes:
+        note: a sentence for people about the back end that was chosen for them, or "".
+    """
 
     def __init__(
         self, store: Store, backend: str = "sklearn", confirm: Confirm | None = None
     ) -> None:
         """Search ``store`` by a back end; ``confirm`` is asked before an expanded search compares
-        more than a million faces with each other, and without it that is refused.
+        more than a million faces with each other, and without it that is refused. Back ends are
+        those of ``search.QUERY_BACKENDS``.
         """
         self.store = store
-        self._backend = backend
+        self._backend, self.note = choose(backend, _size(store))
         self._beginning = threading.Lock()
-        self._fitting: Future[list[SearchBackend]] | None = None
+        self._fitting: Future[list[Part]] | None = None
         self._confirm = confirm
         self._expanding = threading.Lock()
         self._averaged: ExpandedFaces | None = None
@@ -58,6 +68,11 @@ class NpzGallery:
     def recipe(self) -> Recipe:
         """How its rows were made."""
         return self.store.recipe
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What ``index`` was told and remembers."""
+        return self.store.options
 
     def summary(self) -> StoreSummary:
         """Which store this is."""
@@ -104,19 +119,16 @@ class NpzGallery:
         """The nearest faces, closest first; see ``Gallery.search``."""
         places = Places(self.store)
         passing = self._filters.allowed(search.where)
-        below = passing.files
-        allowed = (
-            np.ones(len(self.store.faces), np.bool_) if passing.faces is None else passing.faces
-        )
+        searched = self._count(passing.faces)
         if search.expand:
-            nearest = self._expanded().query(embeddings, search.own).nearest
+            nearest: _Nearest = self._expanded().query(embeddings, search.own).nearest
+        elif passing.faces is not None and searched <= _FEW * math.sqrt(_size(self.store)):
+            nearest = partial(self._compared, embeddings)
         else:
             nearest = partial(self._nearest, embeddings)
-        content = self.store.faces.content
-        found = [
-            (hit, places.of_content(int(content[hit.face]), below))
-            for hit in nearest_hits(self._hits(nearest, search, allowed), search.k)
-        ]
+        hits = nearest_hits(self._hits(nearest, search, passing.faces, searched), search.k)
+        content = self._contents_of(hits)
+        found = [(hit, places.of_content(content[hit.face], passing.files)) for hit in hits]
         found.sort(key=lambda each: (each[0].distance, each[1][0].path, each[0].face))
         neighbors = [
             self._neighbor(rank, hit, examples[hit.example], files)
@@ -124,16 +136,22 @@ class NpzGallery:
         ]
         if search.expand:  # what is calibrated are distances between plain rows
             return tuple(neighbors)
-        return self._sureness.told(neighbors, self._count(passing.faces) * len(embeddings))
+        return self._sureness.told(neighbors, searched * len(embeddings))
 
-    def _hits(self, nearest: _Nearest, search: Search, allowed: NDArray[np.bool_]) -> list[Hit]:
+    def _hits(
+        self, nearest: _Nearest, search: Search, allowed: Mask | None, searched: int
+    ) -> list[Hit]:
         """The hits that can be among the answers, one for each photo or face."""
         limit = math.inf if search.where.max_distance is None else search.where.max_distance
-        by = self.store.faces.content if search.by == "photo" else None
-        fetch = len(self.store.faces) if search.k is None else 2 * search.k + _SLACK
+        total = _size(self.store)
+        fetch = total
+        if search.k is not None:
+            # Of those fetched a filter leaves its share.
+            fetch = math.ceil((2 * search.k + _SLACK) * total / max(1, searched))
         while True:
             hits, certain = nearest(fetch, allowed)
-            best = [hit for hit in best_hits(hits, by) if hit.distance <= limit]
+            content = self._contents_of(hits) if search.by == "photo" else None
+            best = [hit for hit in best_hits(hits, content) if hit.distance <= limit]
             sure = [hit for hit in best if hit.distance < certain]
             if search.k is not None and len(sure) >= search.k:
                 return sure
@@ -142,29 +160,48 @@ class NpzGallery:
             fetch *= 4
 
     def _nearest(
-        self, embeddings: Embeddings, fetch: int, allowed: NDArray[np.bool_]
+        self, embeddings: Embeddings, fetch: int, allowed: Mask | None
     ) -> tuple[list[Hit], float]:
         """Allowed faces among the ``fetch`` nearest of each row and segment, and the distance up
         to which none is missing (infinite when all were fetched).
         """
         hits: list[Hit] = []
         certain = math.inf
-        start = 0
-        for backend, rows in zip(self._backends(), self.store.rows, strict=True):
-            found = backend.search(embeddings, min(fetch, len(rows)))
-            for example, indices in enumerate(found):
-                faces = start + indices
-                distances = euclidean(embeddings[example], self.store.embeddings(faces))
-                if fetch < len(rows):
-                    far = certain_up_to(float(distances.max()), _length(embeddings[example]))
+        for part in self._parts():
+            count = part.rows.shape[0]
+            everything = fetch >= count
+            numbers = np.arange(count)
+            found = None if everything else part.backend.search(embeddings, fetch)
+            for example, row in enumerate(embeddings):
+                if found is not None:
+                    numbers = found[example]
+                rows = part.rows.everything() if everything else part.rows.take(numbers)
+                distances = euclidean(row, rows)
+                if not everything:
+                    far = certain_up_to(float(distances.max()), _length(row))
                     certain = min(certain, far)
-                kept = allowed[faces]
-                pairs = zip(faces[kept].tolist(), distances[kept].tolist(), strict=True)
-                hits.extend(Hit(face, distance, example) for face, distance in pairs)
-            start += len(rows)
+                hits += _passing(part.start + numbers, distances, example, allowed)
         return hits, certain
 
-    def _backends(self) -> list[SearchBackend]:
+    def _compared(
+        self, embeddings: Embeddings, fetch: int, allowed: Mask | None
+    ) -> tuple[list[Hit], float]:
+        """All faces allowed, which are few; no back end looks for them."""
+        assert allowed is not None
+        hits: list[Hit] = []
+        for part in self._parts():
+            numbers = np.flatnonzero(allowed[part.start : part.start + part.rows.shape[0]])
+            rows = part.rows.take(numbers)
+            for example, row in enumerate(embeddings):
+                hits += _passing(part.start + numbers, euclidean(row, rows), example, None)
+        return hits, math.inf
+
+    def _contents_of(self, hits: Sequence[Hit]) -> dict[int, int]:
+        """The photo of each face among hits."""
+        faces = [hit.face for hit in hits]
+        return dict(zip(faces, self.store.faces.content_of(faces).tolist(), strict=True))
+
+    def _parts(self) -> list[Part]:
         fitting = self._begun()
         try:
             return fitting.result()
@@ -174,16 +211,11 @@ class NpzGallery:
                     self._fitting = None  # a later search tries again
             raise
 
-    def _begun(self) -> Future[list[SearchBackend]]:
+    def _begun(self) -> Future[list[Part]]:
         with self._beginning:
             if self._fitting is None:
-                self._fitting = beside(self._fit)
+                self._fitting = beside(partial(parts_of, self.store, self._backend))
             return self._fitting
-
-    def _fit(self) -> list[SearchBackend]:
-        # A back end looks at every row, so a damaged one could push the right one out.
-        self.store.verify_rows()
-        return [load_backend(self._backend, rows) for rows in self.store.rows]
 
     def _expanded(self) -> ExpandedFaces:
         with self._expanding:
@@ -193,34 +225,31 @@ class NpzGallery:
                 self._averaged = ExpandedFaces(self.store, self._backend, self._confirm)
             return self._averaged
 
-    def _count(self, faces: NDArray[np.bool_] | None) -> int:
+    def _count(self, faces: Mask | None) -> int:
         """How many faces pass."""
-        return len(self.store.faces) if faces is None else int(np.count_nonzero(faces))
+        return _size(self.store) if faces is None else int(np.count_nonzero(faces))
 
     def _neighbor(self, rank: int, hit: Hit, example: str, files: Sequence[Place]) -> Neighbor:
         """The answer that a hit is; ``files`` are those of its photo, the one to show first."""
-        contents, faces = self.store.contents, self.store.faces
-        content = int(faces.content[hit.face])
+        face = self.store.faces.facts(hit.face)
+        photo = self.store.contents.facts(face.content)
         place, *others = files
-        number = faces.number(hit.face)
-        box = None
-        if self.recipe.subject == "face":
-            box = Box(*(float(value) for value in faces.box[hit.face]))
+        whole = self.recipe.subject == "photo"
         return Neighbor(
             rank=rank,
-            id=f"{contents.hash[content].tobytes().hex()[:16]}-{number}",
+            id=f"{photo.hash.hex()[:16]}-{face.number}",
             path=place.path,
             root=place.root,
             relative_path=place.key,
             also=tuple(other.path for other in others),
-            face=None if box is None else number,
+            face=None if whole else face.number,
             distance=hit.distance,
             similarity=self._similarity(hit.distance),
-            box=box,
-            width=int(contents.width[content]),
-            height=int(contents.height[content]),
-            taken=contents.taken(content),
-            score=float(faces.score[hit.face]),
+            box=None if whole else Box(*face.box),
+            width=photo.width,
+            height=photo.height,
+            taken=photo.taken,
+            score=face.score,
             example=example,
         )
 
@@ -233,3 +262,24 @@ class NpzGallery:
 
 def _length(row: NDArray[np.float32]) -> float:
     return float(np.linalg.norm(row.astype(np.float64)))
+
+
+def note_of(gallery: object) -> str:
+    """What to say of the back end that was chosen for somebody; "" where nothing is."""
+    return gallery.note if isinstance(gallery, NpzGallery) else ""
+
+
+def _size(store: Store) -> int:
+    """How many faces there are, of photos that are gone too; no table is looked at."""
+    return int(store.row_offsets[-1])
+
+
+def _passing(
+    faces: NDArray[np.int64], distances: NDArray[np.float64], example: int, allowed: Mask | None
+) -> list[Hit]:
+    """A hit for each face that is allowed."""
+    if allowed is not None:
+        kept = allowed[faces]
+        faces, distances = faces[kept], distances[kept]
+    pairs = zip(faces.tolist(), distances.tolist(), strict=True)
+    return [Hit(face, distance, example) for face, distance in pairs]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from functools import cached_property
+import itertools
+import os
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,10 @@ from facesearch.store import Store
 
 ENTERED = "labels"
 """Under which name labels are kept among what people entered."""
+
+Ints = NDArray[np.int64]
+
+_NAMES_AMONG = 100_000
 
 
 def person_of(root: str, key: str, labels: Mapping[str, Label]) -> str:
@@ -37,28 +42,62 @@ def labels_of(entered: Mapping[str, Any]) -> dict[str, Label]:
 
 
 class Persons:
-    """The people of a snapshot, by the photos' files; worked out when first asked for."""
+    """The people of a snapshot, by the photos' files."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._labels = labels_of(store.head.entered)
 
     def files_of(self, name: str) -> NDArray[np.bool_]:
         """(files,) bool: which files show the person."""
-        numbers, of_file = self._known
-        return np.asarray(of_file == numbers.get(name, -1))
-
-    def names(self) -> Collection[str]:
-        """Everybody."""
-        return self._known[0].keys()
-
-    @cached_property
-    def _known(self) -> tuple[dict[str, int], NDArray[np.int32]]:
-        """A number for each name, and (files,) the number of each file's person."""
-        files, labels = self._store.files, labels_of(self._store.head.entered)
+        if self._labels:
+            return np.array([each == name for each in self._each()], np.bool_)
+        files = self._store.files
         roots = [root.path for root in self._store.roots]
-        numbers: dict[str, int] = {}
-        of_file = np.empty(len(files), np.int32)
-        for row, (root, key) in enumerate(zip(files.root.tolist(), files.paths(), strict=True)):
-            name = person_of(roots[root], key, labels)
-            of_file[row] = numbers.setdefault(name, len(numbers))
-        return numbers, of_file
+        inside = np.array([person_of(root, "photo", {}) == name for root in roots], np.bool_)
+        itself = np.array([person_of(root, "", {}) == name for root in roots], np.bool_)
+        found = np.zeros(len(files), np.bool_)
+        start = 0
+        for lengths, text in files.path_pieces():
+            rows = slice(start, start + len(lengths))
+            first, last = _folders(lengths, text)
+            root = files.root[rows]
+            in_root = np.where(lengths > 0, inside[root], itself[root])
+            found[rows] = np.where(last < 0, in_root, _spells(text, first, last, name))
+            start = rows.stop
+        return found
+
+    def names(self) -> set[str]:
+        """Everybody; where there are very many photos, who is on the first of them."""
+        return set(itertools.islice(self._each(), _NAMES_AMONG))
+
+    def _each(self) -> Iterator[str]:
+        files = self._store.files
+        roots = [root.path for root in self._store.roots]
+        for root, key in zip(files.root.tolist(), files.paths(), strict=True):
+            yield person_of(roots[root], key, self._labels)
+
+
+def _folders(lengths: Ints, text: NDArray[np.uint8]) -> tuple[Ints, Ints]:
+    """Where in ``text`` the name of each path's folder starts and ends; -1 for a path of one part.
+
+    Args:
+        lengths: of the paths in bytes.
+        text: the paths laid end to end.
+    """
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    slashes = np.concatenate([np.array([-1, -1]), np.flatnonzero(text == ord("/"))])
+    at = np.searchsorted(slashes, ends) - 1
+    last, before = slashes[at], slashes[np.maximum(at - 1, 0)]
+    return np.maximum(before + 1, starts), np.where(last >= starts, last, -1)
+
+
+def _spells(text: NDArray[np.uint8], first: Ints, last: Ints, name: str) -> NDArray[np.bool_]:
+    """(n,) bool: where ``text[first:last]`` is the name."""
+    wanted = np.frombuffer(os.fsencode(name), np.uint8)
+    found: NDArray[np.bool_] = last - first == len(wanted)
+    rows = np.flatnonzero(found)
+    letters = text[first[rows][:, None] + np.arange(len(wanted))]
+    found[rows] = (letters == wanted).all(axis=1)
+    return found
