@@ -204,14 +204,14 @@ def test_a_root_that_is_a_link(tmp_path: Path) -> None:
 def test_circles_end_where_the_disk_has_no_file_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from facesearch import sources
+    from facesearch.sources import folder
 
     touch(tmp_path / "root", "a.jpg")
     touch(tmp_path / "out", "b.jpg", "c/d.jpg")
     (tmp_path / "root" / "l").symlink_to(tmp_path / "out")
     (tmp_path / "out" / "c" / "up").symlink_to(tmp_path / "out")
     (tmp_path / "out" / "c" / "root").symlink_to(tmp_path / "root")
-    monkeypatch.setattr(sources, "_number_of", lambda status: 0)
+    monkeypatch.setattr(folder, "_number_of", lambda status: 0)
     assert keys(tmp_path / "root") == ["a.jpg", "l/b.jpg", "l/c/d.jpg"]
 
 

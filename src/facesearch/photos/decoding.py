@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facesearch.errors import PhotoError, UsageError
+from facesearch.locations import Address
 from facesearch.photos.exif import read_exif
 from facesearch.photos.files import PhotoBytes, photo_error, printable, read_bytes
 from facesearch.photos.formats import (
@@ -75,12 +76,14 @@ class PhotoLimits:
 
 
 def read_photo(
-    source: str | Path | bytes | BinaryIO, limits: PhotoLimits | None = None, name: str = ""
+    source: str | Path | Address | bytes | BinaryIO,
+    limits: PhotoLimits | None = None,
+    name: str = "",
 ) -> Photo:
     """Read and decode a photo: upright 8-bit RGB, first frame or page, small when it is large.
 
     Args:
-        source: a path, the content itself, or a file opened in binary mode.
+        source: a path or address, the content itself, or a file opened in binary mode.
         limits: sizes; ``PhotoLimits()`` when None.
         name: what messages call it; by default the path, or the file's own name.
 

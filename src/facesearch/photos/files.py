@@ -1,4 +1,6 @@
-"""Opening and reading photo files: regular files only, never blocking, never writing."""
+"""Opening and reading photo files: regular files only, never blocking, never writing; and objects,
+wherever a path may be an address.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
+from facesearch import buckets
 from facesearch.errors import PhotoError, UsageError
+from facesearch.locations import Address, as_location, is_address
 from facesearch.photos.formats import HEADER_BYTES
 from facesearch.records import REASONS
 
@@ -30,6 +34,12 @@ _NEXT_STEP = {
     "damaged": "copy it again from where it came",
     "unsupported": "save it as JPEG or PNG",
     "too-large": "save it smaller",
+}
+_NEXT_STEP_AT_ADDRESS = {
+    "unreadable": "check the bucket's rules and your credentials, which come from the environment "
+    "or the provider's own files",
+    "vanished": "check the address, or run again if it is back",
+    "io-error": "check the network and the endpoint, then run again",
 }
 _KINDS = {
     stat.S_IFDIR: "folder",
@@ -49,9 +59,9 @@ class PhotoBytes:
     content_hash: bytes
 
 
-def printable(path: str | os.PathLike[str]) -> str:
+def printable(path: str | os.PathLike[str] | Address) -> str:
     """A path on one line: newlines, escape characters and undecodable bytes as backslash codes."""
-    text = os.fspath(path)
+    text = _text(path)
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -87,10 +97,12 @@ def reason_of(error: OSError) -> str:
 
 
 def file_error(error: OSError, name: str) -> PhotoError:
-    """Turn an error of the file system into the photo's error."""
+    """Turn an error of the file system, or of object storage, into the photo's error."""
     reason = reason_of(error)
-    detail = f"{REASONS[reason]}: {error.strerror}" if reason == "io-error" else ""
-    return photo_error(reason, name, detail)
+    remote = is_address(name)
+    detail = f"{REASONS[reason]}: {error.strerror}" if remote or reason == "io-error" else ""
+    advice = _NEXT_STEP_AT_ADDRESS[reason] if remote else ""
+    return photo_error(reason, name, detail, advice)
 
 
 @contextlib.contextmanager
@@ -130,21 +142,26 @@ def _require_regular(mode: int, name: str) -> None:
         raise photo_error("not-a-photo", name, f"it is a {kind}, not a file", "name a photo file")
 
 
-def read_header(path: str | os.PathLike[str]) -> bytes:
+def read_header(path: str | os.PathLike[str] | Address) -> bytes:
     """Read the first ``HEADER_BYTES`` bytes of a file.
 
     Raises:
         PhotoError: as ``open_regular``.
     """
+    path = _place(path)
+    if isinstance(path, Address):
+        return _read_object(path, HEADER_BYTES)
     with open_regular(path) as file:
         return file.read(HEADER_BYTES)
 
 
-def read_bytes(source: str | Path | bytes | BinaryIO, name: str = "") -> PhotoBytes:
+def read_bytes(
+    source: str | os.PathLike[str] | Address | bytes | BinaryIO, name: str = ""
+) -> PhotoBytes:
     """Read a photo's whole content once and hash it.
 
     Args:
-        source: a path, the content itself, or a file opened in binary mode.
+        source: a path or address, the content itself, or a file opened in binary mode.
         name: what messages call it; by default the path, or the file's own name.
 
     Raises:
@@ -152,11 +169,9 @@ def read_bytes(source: str | Path | bytes | BinaryIO, name: str = "") -> PhotoBy
             "too-large" (over 2 GiB).
         UsageError: the source is nothing that can be read.
     """
-    if isinstance(source, (str, os.PathLike)):
-        name = name or os.fspath(source)
-        with open_regular(source) as file:
-            _require_size(os.fstat(file.fileno()).st_size, name)
-            data = file.read()
+    if isinstance(source, (str, os.PathLike, Address)):
+        name = name or _text(source)
+        data = _read_whole(_place(source), name)
     elif isinstance(source, (bytes, bytearray, memoryview)):
         name, data = name or "the photo", bytes(source)
     else:
@@ -166,6 +181,30 @@ def read_bytes(source: str | Path | bytes | BinaryIO, name: str = "") -> PhotoBy
     if not data:
         raise photo_error("empty", name)
     return PhotoBytes(name, data, hashlib.sha256(data).digest())
+
+
+def _read_whole(place: str | os.PathLike[str] | Address, name: str) -> bytes:
+    if isinstance(place, Address):
+        return _read_object(place, MAX_FILE_BYTES + 1)
+    with open_regular(place) as file:
+        _require_size(os.fstat(file.fileno()).st_size, name)
+        return file.read()
+
+
+def _read_object(address: Address, stop: int) -> bytes:
+    try:
+        return buckets.read(address, stop)
+    except OSError as error:
+        raise file_error(error, str(address)) from error
+
+
+def _place(path: str | os.PathLike[str] | Address) -> str | os.PathLike[str] | Address:
+    """What text names; a path stays as it was given, letter by letter."""
+    return as_location(path) if isinstance(path, str) and is_address(path) else path
+
+
+def _text(path: str | os.PathLike[str] | Address) -> str:
+    return str(path) if isinstance(path, Address) else os.fspath(path)
 
 
 def _read_stream(stream: BinaryIO, name: str) -> bytes:
@@ -189,11 +228,17 @@ def _require_size(size: int, name: str) -> None:
         raise photo_error("too-large", name, f"a file of more than {MAX_FILE_BYTES >> 30} GiB")
 
 
-def hash_file(path: str | os.PathLike[str]) -> bytes:
+def hash_file(path: str | os.PathLike[str] | Address) -> bytes:
     """SHA-256 of a file's bytes (32 bytes), read in pieces.
 
     Raises:
         PhotoError: as ``open_regular``.
     """
+    path = _place(path)
+    if isinstance(path, Address):
+        try:
+            return buckets.sha256(path)
+        except OSError as error:
+            raise file_error(error, str(path)) from error
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").digest()

@@ -1,54 +1,23 @@
-"""Where photos come from: a folder walked in sorted order, and what it could not show."""
+"""Photos in a folder, walked in sorted order, and what it could not show."""
 
 from __future__ import annotations
 
 import errno
-import fnmatch
 import os
-import re
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Literal, Protocol
+from pathlib import Path
 
 from facesearch.errors import PhotoError
 from facesearch.photos import is_photo, photo_error, promises_photo, read_header
 from facesearch.photos.files import file_error, kind_of_mode
 from facesearch.records import Failure, PhotoEntry
+from facesearch.sources.protocol import Probe, RootState
+from facesearch.sources.rules import Patterns, hidden_by, is_skipped, kind_of_name
 
-RootState = Literal["there", "missing", "unreadable", "empty"]
-Probe = Literal["photo", "not-read"] | Failure
-
-_SKIPPED = frozenset(
-    {
-        "$recycle.bin",
-        "recycler",
-        "recycled",
-        "@recycle",
-        "#recycle",
-        "system volume information",
-        "lost+found",
-        "@eadir",
-    }
-)
-"""Recycle bins, file system folders and thumbnails, in lower case; dotted names are hidden."""
-_MAX_EXTENSION = 12
 _Identity = tuple[int, int | str]
-
-
-class PhotoSource(Protocol):
-    """Where photos come from."""
-
-    def entries(self) -> Iterator[PhotoEntry]:
-        """List the files, in the order of their keys' bytes, without opening any."""
-
-    def probe(self, entry: PhotoEntry) -> Probe:
-        """Look into one file: is it a photo?"""
-
-    def path(self, key: str) -> Path:
-        """Where the file is, for ``photos.read_photo``."""
 
 
 class FolderSource:
@@ -86,7 +55,7 @@ class FolderSource:
         self.unreadable: list[Failure] = []
         self.unreadable_prefixes: list[str] = []
         self.not_read: Counter[str] = Counter()
-        self._excluded = _Patterns(exclude)
+        self._excluded = Patterns(exclude)
         self._real_root = root.resolve()
         self._followed: set[_Identity] = set()
 
@@ -139,7 +108,7 @@ class FolderSource:
             # A temporary file that came and went is nobody's loss.
             if promised or error.reason != "vanished":
                 return Failure(os.fspath(path), error.reason, str(error))
-        self.not_read[_kind_of_name(path.name)] += 1
+        self.not_read[kind_of_name(path.name)] += 1
         return "not-read"
 
     def covers(self, key: str, *, folder: bool = False) -> bool:
@@ -147,17 +116,11 @@ class FolderSource:
 
         False for what is hidden, skipped or excluded: such a photo is not gone from the disk.
         """
-        parts = key.split("/") if key else []
-        paths = ["/".join(parts[: end + 1]) for end in range(len(parts))]
-        return not any(
-            _is_skipped(name) or self._excluded.match(path, name, folder or path != key)
-            for path, name in zip(paths, parts, strict=True)
-        )
+        return self._excluded.cover(key, folder)
 
     def hides(self, key: str) -> bool:
         """Whether the last walk could not see if this key is there."""
-        parts = (prefix.rstrip("/") for prefix in self.unreadable_prefixes)
-        return any(not part or key == part or key.startswith(f"{part}/") for part in parts)
+        return hidden_by(self.unreadable_prefixes, key)
 
     def _start(self) -> _Node | None:
         """The folder or file to begin with; None, noted or counted, when there is none."""
@@ -188,7 +151,7 @@ class FolderSource:
     def _node(self, folder: _Node, item: os.DirEntry[str]) -> _Node | None:
         """One listed name, or None if it is skipped, excluded, no regular file, or unreadable."""
         key = f"{folder.key}/{item.name}" if folder.key else item.name
-        if _is_skipped(item.name) or self._excluded.match(key, item.name, folder=False):
+        if is_skipped(item.name) or self._excluded.match(key, item.name, folder=False):
             return None
         is_link = item.is_symlink()
         try:
@@ -259,11 +222,30 @@ def root_state(root: Path) -> RootState:
         if not stat.S_ISDIR(root.stat().st_mode):
             return "there"
         with os.scandir(root) as listing:
-            return "empty" if all(_is_skipped(item.name) for item in listing) else "there"
+            return "empty" if all(is_skipped(item.name) for item in listing) else "there"
     except (FileNotFoundError, NotADirectoryError):
         return "missing"
     except OSError:
         return "unreadable"
+
+
+def is_gone(path: Path) -> bool:
+    """Whether there is surely nothing; a disk that gives errors says nothing of what it holds."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder, and one that can be seen."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,39 +264,5 @@ class _Node:
         return PhotoEntry(self.key, self.status.st_size, self.status.st_mtime_ns)
 
 
-class _Patterns:
-    """What ``--exclude`` leaves out."""
-
-    def __init__(self, patterns: Iterable[str]) -> None:
-        self._rules = [
-            (
-                re.compile(fnmatch.translate(pattern.removeprefix("./").strip("/"))),
-                "/" in pattern.removeprefix("./").rstrip("/"),
-                pattern.endswith("/"),
-            )
-            for pattern in patterns
-            if pattern.strip("/.")
-        ]
-
-    def match(self, path: str, name: str, folder: bool) -> bool:
-        """Whether a file or folder is left out; ``path`` from the root, ``name`` its last part."""
-        return any(
-            rule.match(path if whole else name) is not None and (folder or not folders_only)
-            for rule, whole, folders_only in self._rules
-        )
-
-
 def _number_of(status: os.stat_result) -> int:
     return status.st_ino
-
-
-def _is_skipped(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _SKIPPED or name.endswith(".npz.parts")
-
-
-def _kind_of_name(name: str) -> str:
-    extension = PurePosixPath(name).suffix.lower()
-    if not extension:
-        return "no extension"
-    plain = len(extension) <= _MAX_EXTENSION and extension[1:].isalnum()
-    return extension if plain else "other"

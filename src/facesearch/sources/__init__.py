@@ -1,0 +1,59 @@
+"""Where photos come from: a folder walked in sorted order, or a bucket listed so; and what either
+could not show.
+"""
+
+from __future__ import annotations
+
+from facesearch.locations import Address, Location
+from facesearch.records import Failure
+from facesearch.sources import folder, objects
+from facesearch.sources.folder import FolderSource
+from facesearch.sources.objects import ObjectSource
+from facesearch.sources.outage import OutageWatch
+from facesearch.sources.protocol import PhotoSource, Probe, RootState
+
+__all__ = [
+    "FolderSource",
+    "ObjectSource",
+    "OutageWatch",
+    "PhotoSource",
+    "Probe",
+    "RootState",
+    "is_folder",
+    "is_gone",
+    "open_source",
+    "root_state",
+    "trouble_of",
+]
+
+
+def open_source(root: Location, exclude: tuple[str, ...] = (), under: str = "") -> PhotoSource:
+    """The photos at a place; nothing is listed yet. Arguments as of ``FolderSource``."""
+    if isinstance(root, Address):
+        return ObjectSource(root, exclude, under)
+    return FolderSource(root, exclude, under)
+
+
+def root_state(root: Location) -> RootState:
+    """How a root is found before it is listed.
+
+    Returns:
+        "there"; "missing" (nothing at the path, no such bucket); "unreadable" (it cannot be
+        listed); or "empty" (nothing visible in it), as the mount point of a disk that is away.
+    """
+    return objects.root_state(root) if isinstance(root, Address) else folder.root_state(root)
+
+
+def is_gone(place: Location) -> bool:
+    """Whether there is surely nothing; a disk that gives errors says nothing of what it holds."""
+    return objects.is_gone(place) if isinstance(place, Address) else folder.is_gone(place)
+
+
+def is_folder(place: Location) -> bool:
+    """Whether a place is a folder, and one that can be seen."""
+    return objects.is_folder(place) if isinstance(place, Address) else folder.is_folder(place)
+
+
+def trouble_of(root: Location) -> Failure | None:
+    """What the service says of an address that cannot be listed; a path has no more to say."""
+    return objects.trouble_of(root) if isinstance(root, Address) else None
