@@ -13,6 +13,7 @@ import numpy as np
 
 from facesearch.index_options import IndexOptions
 from facesearch.indexing import IndexHooks, index
+from facesearch.locations import join, whole
 from facesearch.processing import PhotoTask, ProcessSpec
 from facesearch.records import IndexPrediction, IndexSummary, PhotoResult
 from facesearch.store import Store, check_store
@@ -140,9 +141,9 @@ class Library:
 
 def paths_of(store: Store) -> list[str]:
     """Full path of every file of a store."""
-    folders = [os.path.abspath(root.resolve(store.folder)) for root in store.roots]
+    folders = [whole(root.resolve(store.folder)) for root in store.roots]
     rows = zip(store.files.root.tolist(), store.files.paths(), strict=True)
-    return [os.path.join(folders[root], key) if key else folders[root] for root, key in rows]
+    return [join(folders[root], key) for root, key in rows]
 
 
 def arrays_of(path: Path) -> dict[str, bytes]:

@@ -19,7 +19,7 @@ from facesearch.calibration import Calibration
 from facesearch.errors import PhotoError
 from facesearch.faces.mtcnn import reading_order
 from facesearch.index_options import default_recipe
-from facesearch.photos import PhotoLimits, read_photo
+from facesearch.photos import PhotoLimits, hash_file, read_photo
 from facesearch.processing import PhotoTask, ProcessSpec
 from facesearch.recipes import CropOptions, ExtractorOptions, Recipe
 from facesearch.records import (
@@ -121,14 +121,14 @@ class ColorEmbedder:
         return "colours"
 
     def process(self, batch: Sequence[PhotoTask]) -> list[PhotoResult]:
-        return [self.result(Path(task.path)) for task in batch]
+        return [self.result(task.path) for task in batch]
 
-    def result(self, path: Path) -> PhotoResult:
+    def result(self, path: Path | str) -> PhotoResult:
         none = np.zeros((0, 128), np.float32)
         try:
             photo = read_photo(path, self.limits)
         except PhotoError as error:
-            content = hashlib.sha256(path.read_bytes()).digest()
+            content = hash_file(path)
             return PhotoResult(
                 content, None, (), none, Failure(str(path), error.reason, str(error))
             )

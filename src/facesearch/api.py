@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from facesearch import indexing, querying
+from facesearch.addresses import EngineAddress, StoreName, parse_store
 from facesearch.errors import ModelError, NoFaceError, PhotoError, UsageError
-from facesearch.gallery import Search
-from facesearch.gallery.npz import NpzGallery
+from facesearch.gallery import Gallery, Search
+from facesearch.gallery.opening import open_gallery
 from facesearch.index_options import (
     DEFAULT_MAX_PIXELS,
     DEFAULT_MODEL,
@@ -29,6 +30,7 @@ from facesearch.index_options import (
     query_spec,
 )
 from facesearch.indexing import IndexHooks
+from facesearch.locations import as_location
 from facesearch.processing import LazyPipeline, ProcessSpec
 from facesearch.querying import PhotoLike, QueryOptions
 from facesearch.records import (
@@ -40,8 +42,7 @@ from facesearch.records import (
     QueryResult,
 )
 from facesearch.runtimes import Fetch, RuntimeOptions
-from facesearch.search import PLAIN_BACKENDS
-from facesearch.store import Store
+from facesearch.search import AUTO, QUERY_BACKENDS
 
 if TYPE_CHECKING:
     from facesearch.gallery.expanded import Confirm
@@ -51,14 +52,16 @@ _log = logging.getLogger(__name__)
 
 def index(
     paths: str | Path | Iterable[str | Path] = (),
-    store: str | Path = "faces.npz",
+    store: str | StoreName = "faces.npz",
     options: IndexOptions | None = None,
 ) -> IndexSummary:
     """Brings a store up to date with folders and files; see ``facesearch index``.
 
     Args:
-        paths: folders or files; none: all that the store knows.
-        store: the store's file, made when missing.
+        paths: folders or files, addresses ("s3://bucket/photos") as text; none: all that the store
+            knows.
+        store: the store's file, or the address of a gallery in a search engine
+            ("milvus+http://host:19530/collection"); made when missing.
         options: how; the defaults are those of the command.
 
     Raises:
@@ -67,8 +70,8 @@ def index(
     """
     named = [paths] if isinstance(paths, (str, Path)) else list(paths)
     return indexing.index(
-        [Path(path) for path in named],
-        Path(store).absolute(),
+        [as_location(path) for path in named],
+        parse_store(store),
         options or IndexOptions(),
         IndexHooks(on_message=_log.info),
     )
@@ -78,8 +81,8 @@ def index(
 class OpenOptions:
     """How a store is opened for queries.
 
-    ``backend`` is what searches: "sklearn", or "brute", plain numpy, which needs no import and
-    gives the same answers. ``device``, ``runtime`` and ``precision`` are those of
+    ``backend`` is what searches: "auto", or one of ``search.QUERY_BACKENDS``; all but
+    "faiss-rabitq" give the same answers. ``device``, ``runtime`` and ``precision`` are those of
     ``RuntimeOptions``. ``offline`` never downloads weights. ``confirm`` is asked, with a sentence
     that says what it will cost, before a query with ``expand`` compares more than a million faces
     with each other; without it that is a UsageError.
@@ -88,7 +91,7 @@ class OpenOptions:
         UsageError: no such back end, device, runtime or precision.
     """
 
-    backend: str = "sklearn"
+    backend: str = AUTO
     device: str = "auto"
     runtime: str = "auto"
     precision: str = "auto"
@@ -97,8 +100,8 @@ class OpenOptions:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
-        if self.backend not in PLAIN_BACKENDS:
-            known = ", ".join(PLAIN_BACKENDS)
+        if self.backend not in QUERY_BACKENDS:
+            known = ", ".join(QUERY_BACKENDS)
             raise UsageError(
                 f"no query runs on a back end {self.backend!r}; choose one of: {known}"
             )
@@ -117,8 +120,8 @@ class OpenGallery:
     next one.
     """
 
-    def __init__(self, store: str | Path, options: OpenOptions) -> None:
-        self._path = Path(store).absolute()
+    def __init__(self, store: str | StoreName, options: OpenOptions) -> None:
+        self._path = parse_store(store)
         self._options = options
         self._swap = threading.Lock()
         self._version = _version(self._path)
@@ -203,9 +206,9 @@ class OpenGallery:
 
     def _opened(self, before: _Opened | None) -> _Opened:
         options = self._options
-        gallery = NpzGallery(Store.open(self._path), options.backend, options.confirm)
+        gallery = open_gallery(self._path, options.backend, options.confirm)
         querying.check_space(gallery)
-        spec = query_spec(gallery.store, options.runtime_options)
+        spec = query_spec(gallery, options.runtime_options)
         if before is not None and before.embedder.spec == spec:
             return _Opened(gallery, before.embedder)
         prepare = partial(spec.make_ready, Fetch(options.offline, _log.info))
@@ -214,15 +217,15 @@ class OpenGallery:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    gallery: NpzGallery
+    gallery: Gallery
     embedder: LazyPipeline
 
 
-def open(store: str | Path, **options: Any) -> OpenGallery:
+def open(store: str | StoreName, **options: Any) -> OpenGallery:
     """A store ready for queries; its networks are loaded at the first one.
 
     Args:
-        store: the store's file.
+        store: the store's file, or the address of a gallery in a search engine.
         options: fields of ``OpenOptions``.
 
     Raises:
@@ -265,7 +268,7 @@ def _options(k: int | None, options: dict[str, Any]) -> QueryOptions:
     return QueryOptions(**{**options, "k": k, "under": under, "persons": persons})
 
 
-def _by_embedding(gallery: NpzGallery, row: NDArray[Any], asked: QueryOptions) -> QueryResult:
+def _by_embedding(gallery: Gallery, row: NDArray[Any], asked: QueryOptions) -> QueryResult:
     if asked.face is not None or asked.box is not None or asked.exclude_self:
         raise UsageError("an embedding is no photo: face, box and exclude_self mean nothing for it")
     given = np.asarray(row, np.float64)
@@ -298,7 +301,9 @@ def _plain(photo: PhotoLike | Path) -> PhotoLike:
     return str(photo) if isinstance(photo, Path) else photo
 
 
-def _version(path: Path) -> tuple[int, int, int] | None:
+def _version(path: StoreName) -> tuple[int, int, int] | None:
+    if isinstance(path, EngineAddress):
+        return None  # what is written there is found as it comes
     try:
         stat = path.stat()
     except OSError:

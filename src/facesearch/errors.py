@@ -74,6 +74,10 @@ class ModelError(FacesearchError):
     """A network failed; reported as itself, never as a photo without faces."""
 
 
+class ClusterError(FacesearchError):
+    """A cluster cannot be reached, lacks what the work needs, or could not go on with it."""
+
+
 class InterruptedRunError(FacesearchError):
     """The run was stopped by the user; what was committed is kept."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from facesearch import weights
 from facesearch.errors import RecipeMismatchError, UsageError
@@ -26,6 +26,18 @@ _WORKERS = {**_LARGER_WORKERS, "facenet-128": 700_000_000, "facenet-512": 700_00
 _WORTH_A_WORKER = 8  # photos for which starting one more process pays
 
 
+class Made(Protocol):
+    """A store, or another gallery, as far as it says how its rows were made."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """How."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What ``index`` was told and remembers."""
+
+
 @dataclass(frozen=True, slots=True)
 class IndexOptions:
     """How to index; ``None`` means: as the store has it, or the default for a new one.
@@ -36,7 +48,8 @@ class IndexOptions:
     ``detail`` is "normal" or "high", which searches photos at their full size.
     ``max_pixels`` bounds what is decoded at all. ``only`` are the relative paths to look at, the
     rest of the folder and of the store stays as it is. ``exclude`` are glob patterns, remembered by
-    the store until ``forget_excludes``. ``jobs`` are worker processes. ``device``, ``runtime`` and
+    the store until ``forget_excludes``. ``jobs`` are worker processes. ``cluster`` is the address
+    of one that reads the photos, see ``clusters``; None: this machine. ``device``, ``runtime`` and
     ``precision`` are those of ``RuntimeOptions``. ``wait`` waits for another writer, ``offline``
     never downloads, ``item_timeout`` is in seconds for one photo.
     """
@@ -52,6 +65,7 @@ class IndexOptions:
     only: frozenset[str] | None = None
     forget_excludes: bool = False
     jobs: int | None = None
+    cluster: str | None = None
     device: str = "auto"
     runtime: str = "auto"
     precision: str = "auto"
@@ -165,7 +179,7 @@ def _with_hashes(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, detector=detector, extractor=extractor)
 
 
-def with_remembered(held: Store | None, options: IndexOptions) -> IndexOptions:
+def with_remembered(held: Made | None, options: IndexOptions) -> IndexOptions:
     """The options with what the store remembers of earlier runs: patterns and ``max_pixels``."""
     memory = {} if held is None else held.options
     exclude = () if options.forget_excludes else tuple(memory.get("exclude", ()))
@@ -195,7 +209,7 @@ def plan_options(held: Store | None, options: IndexOptions) -> PlanOptions:
 
 
 def query_spec(
-    held: Store, runtime: RuntimeOptions, looked: IndexOptions | None = None
+    held: Made, runtime: RuntimeOptions, looked: IndexOptions | None = None
 ) -> ProcessSpec:
     """How to embed query photos as the store's rows were made.
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from facesearch.addresses import EngineAddress, StoreName
 from facesearch.errors import (
     FacesearchError,
     RecipeMismatchError,
     StoreError,
     StoreMissingError,
+    UsageError,
 )
+from facesearch.gallery.opening import engine_of
+from facesearch.gallery.writing import GalleryWriter
 from facesearch.index_options import (
     IndexOptions,
     choose_recipe,
     plan_options,
     with_remembered,
 )
+from facesearch.locations import Address, Location
 from facesearch.photos import printable
 from facesearch.planning import make_plan, settle_gone
 from facesearch.recipes import Recipe
@@ -32,7 +37,7 @@ class Target:
     ``anew``: it is built beside the old one.
     """
 
-    writer: StoreWriter
+    writer: GalleryWriter
     options: IndexOptions
     anew: bool
 
@@ -47,7 +52,7 @@ class Intent:
     anew: bool
 
 
-def intent_of(paths: Sequence[Path], store: Path, options: IndexOptions) -> Intent:
+def intent_of(paths: Sequence[Location], store: Path, options: IndexOptions) -> Intent:
     """What a run with these options does with the store.
 
     Raises:
@@ -60,6 +65,8 @@ def intent_of(paths: Sequence[Path], store: Path, options: IndexOptions) -> Inte
     options = with_remembered(held, options)
     recipe = choose_recipe(held, options)
     anew = options.rebuild or (held is not None and recipe != held.recipe)
+    if options.offline:
+        _refuse_network(paths or all_paths(held, ()) if held is not None else paths)
     # Before the lock is taken, for a mistyped name should leave nothing behind.
     choose_scopes(held, paths, store.parent, options.exclude)
     if held is not None and anew:
@@ -67,7 +74,7 @@ def intent_of(paths: Sequence[Path], store: Path, options: IndexOptions) -> Inte
     return Intent(held, options, recipe, anew)
 
 
-def take_for_writing(paths: Sequence[Path], store: Path, options: IndexOptions) -> Target:
+def take_for_writing(paths: Sequence[Location], store: StoreName, options: IndexOptions) -> Target:
     """Takes the store's lock. What the store says counts as of then: another process may have
     written it since it was first read.
 
@@ -75,6 +82,8 @@ def take_for_writing(paths: Sequence[Path], store: Path, options: IndexOptions) 
         StoreBusyError: another process writes.
         UsageError, StoreError, RecipeMismatchError, FacesearchError: as ``intent_of``.
     """
+    if isinstance(store, EngineAddress):
+        return _take_engine(paths, store, options)
     while True:
         intent = intent_of(paths, store, options)
         try:
@@ -88,9 +97,42 @@ def take_for_writing(paths: Sequence[Path], store: Path, options: IndexOptions) 
         writer.close()
 
 
-def all_paths(held: Store, paths: Sequence[Path]) -> list[Path]:
+def _take_engine(
+    paths: Sequence[Location], address: EngineAddress, options: IndexOptions
+) -> Target:
+    """A gallery in a search engine, which is never built anew beside itself."""
+    if options.rebuild or options.redetect:
+        raise UsageError(
+            f"{address}: --rebuild and --redetect make a new store; index into another collection, "
+            "or into a file and facesearch push it"
+        )
+    if address.file is not None and not address.file.exists():
+        choose_scopes(None, paths, Path.cwd())  # a mistyped name should leave nothing behind
+    writer = engine_of(address).open_writer(address, options.wait)
+    try:
+        held = writer.held
+        options = with_remembered(held, options)
+        recipe = choose_recipe(held, replace(options, redetect=True))
+        choose_scopes(held, paths, Path.cwd(), options.exclude)
+        writer.begin(recipe)
+    except BaseException:
+        writer.close()
+        raise
+    return Target(writer, options, anew=False)
+
+
+def all_paths(held: Store, paths: Sequence[Location]) -> list[Location]:
     """The store's roots, and what was named besides."""
     return [*(root.resolve(held.folder) for root in held.roots), *paths]
+
+
+def _refuse_network(places: Sequence[Location]) -> None:
+    for place in places:
+        if isinstance(place, Address):
+            raise UsageError(
+                f"--offline: {printable(place)} lies on the network; name folders of this machine, "
+                "or leave the option out"
+            )
 
 
 def _held(store: Path, options: IndexOptions) -> Store | None:
@@ -109,7 +151,7 @@ def _head(held: Store | None) -> object:
     return held and held.head
 
 
-def _refuse_losses(held: Store, paths: Sequence[Path], options: IndexOptions) -> None:
+def _refuse_losses(held: Store, paths: Sequence[Location], options: IndexOptions) -> None:
     """Raises where a store built anew would lack photos of the old one that are not there now."""
     try:
         roots, scopes = choose_scopes(held, all_paths(held, paths), held.folder, options.exclude)

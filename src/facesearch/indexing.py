@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import signal
 import threading
 import time
@@ -15,16 +16,21 @@ from pathlib import Path
 import numpy as np
 
 from facesearch import weights
+from facesearch.addresses import StoreName
+from facesearch.clusters import ClusterJob, PhotoPool, WorkerFactory, open_pool
 from facesearch.errors import FacesearchError, InterruptedRunError, PhotoError, StoreError
 from facesearch.gallery.facts import coverage_of, failures_of, further_pages, small_faces
+from facesearch.gallery.writing import GalleryWriter
 from facesearch.index_options import (
     DEFAULT_MAX_PIXELS,
     IndexOptions,
     choose_jobs,
     plan_options,
     remembered,
+    worker_bytes,
 )
 from facesearch.index_target import all_paths, take_for_writing
+from facesearch.locations import Location, is_address
 from facesearch.photos import hash_file, printable
 from facesearch.planning import Plan, Work, make_plan, settle_gone
 from facesearch.processing import PhotoTask, ProcessSpec
@@ -32,17 +38,15 @@ from facesearch.recipes import Recipe
 from facesearch.records import TRANSIENT_REASONS, Failure, IndexSummary, PhotoResult
 from facesearch.runtimes import Fetch
 from facesearch.scoping import Place, choose_scopes, needed_roots
-from facesearch.store import Store, StoreWriter
-from facesearch.workers import Lost, PoolOptions, Worker, WorkerPool
+from facesearch.sources import OutageWatch
+from facesearch.store import Store
+from facesearch.workers import Lost, PoolOptions, WorkerPool
 
 BATCH = 16
 """Photos that go to a worker at a time."""
 COMMIT_SECONDS = 5.0
 """How often a run commits: what a kill can lose."""
 _SMALL_FACES = (40, 60, 80, 120, 200)  # original pixels that the summary reports on
-
-PhotoPool = WorkerPool[PhotoTask, PhotoResult]
-WorkerFactory = Callable[[], Worker[PhotoTask, PhotoResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +72,13 @@ class IndexHooks:
 
 
 def index(
-    paths: Sequence[Path], store: Path, options: IndexOptions, hooks: IndexHooks
+    paths: Sequence[Location], store: StoreName, options: IndexOptions, hooks: IndexHooks
 ) -> IndexSummary:
     """Brings the store up to date with the folders and files named, or with all its roots.
 
     Args:
-        paths: folders and files; none: all roots that the store knows.
-        store: the ``.npz`` file, made when missing.
+        paths: folders and files, here or in object storage; none: all roots that the store knows.
+        store: the ``.npz`` file, or a gallery in a search engine; made when missing.
         options: see ``IndexOptions``.
         hooks: progress, messages, workers.
 
@@ -91,16 +95,22 @@ def index(
         target = take_for_writing(paths, store, options)
     with target.writer as writer:
         paths = all_paths(writer.store, paths) if target.anew else paths
-        summary = _Run(writer, target.options, hooks).go(paths)
+        summary = _Run(writer, target.options, hooks, store).go(paths)
     return dataclasses.replace(
-        summary, store=str(store), seconds=round(time.monotonic() - started, 3)
+        summary,
+        store=str(store),
+        store_bytes=summary.store_bytes if isinstance(store, Path) else 0,
+        seconds=round(time.monotonic() - started, 3),
     )
 
 
 class _Run:
     """One run over a store that is held for writing."""
 
-    def __init__(self, writer: StoreWriter, options: IndexOptions, hooks: IndexHooks) -> None:
+    def __init__(
+        self, writer: GalleryWriter, options: IndexOptions, hooks: IndexHooks, name: StoreName
+    ) -> None:
+        self._name = name
         self._writer = writer
         self._held = writer.store
         self._options = options
@@ -113,18 +123,19 @@ class _Run:
         self._device = ""
         self._committed = 0.0
         self._failures: list[Failure] = []
+        self._outages = OutageWatch()
         self._hashes: dict[str, bytes] = {}
         self._copies: dict[bytes, list[Work]] = {}
         self._gone: dict[int, list[Place]] = defaultdict(list)
         self._found_again: set[Place] = set()
 
-    def go(self, paths: Sequence[Path]) -> IndexSummary:
+    def go(self, paths: Sequence[Location]) -> IndexSummary:
         """List, compare, read, prune, finish."""
         held, options = self._held, self._options
-        with _nothing_read_yet(held.path):
+        with _nothing_read_yet(self._name):
             roots, scopes = choose_scopes(held, paths, held.folder, options.exclude)
             plan = self._plan = make_plan(held, scopes, roots, plan_options(held, options))
-        _refuse_nothing(plan, paths, held)
+        _refuse_nothing(plan, paths, held, self._name)
         self._writer.set_roots(roots)
         # Not yet with which limit: what was too large for another one is still to be read.
         self._writer.set_options(held.options | {"exclude": list(options.exclude)})
@@ -211,7 +222,12 @@ class _Run:
         sizes = Counter(work.entry.size for work in left)
         batch: list[PhotoTask] = []
         for number, work in enumerate(left):
-            perhaps_copy = sizes[work.entry.size] > 1 or work.perhaps_held
+            # A cluster reads copies too: that is shared work, and this process would be its brake.
+            here = self._options.cluster is None
+            # Nor is an object read twice: whether it is a copy shows when its bytes are here.
+            perhaps_copy = here and (
+                work.perhaps_held or (sizes[work.entry.size] > 1 and not is_address(work.path))
+            )
             if perhaps_copy and self._is_copy(work):
                 continue
             batch.append(PhotoTask(number, work.path))
@@ -252,6 +268,7 @@ class _Run:
             result = PhotoResult(content, None, (), none, failure)
         self._done += 1
         self._failed += result.failure is not None
+        self._outages.see(work.path, result.failure)
         if not self._is_passing(work, result.failure):
             held = self._writer.content_id(result.content_hash) if result.content_hash else None
             if held is None:
@@ -355,11 +372,11 @@ def summarise(store: Store) -> IndexSummary:
     )
 
 
-def _refuse_nothing(plan: Plan, paths: Sequence[Path], held: Store) -> None:
+def _refuse_nothing(plan: Plan, paths: Sequence[Location], held: Store, name: StoreName) -> None:
     """Raises where there is no photo at all, before a store is made."""
     if plan.seen or len(held.files):
         return
-    where = ", ".join(printable(path) for path in paths) or printable(held.path)
+    where = ", ".join(printable(path) for path in paths) or printable(str(name))
     if plan.failures:
         raise FacesearchError(plan.failures[0].message)
     if plan.away:
@@ -390,22 +407,47 @@ def _of_copy(result: PhotoResult, path: str) -> PhotoResult:
 
 
 def photo_pool(recipe: Recipe, options: IndexOptions, hooks: IndexHooks, jobs: int) -> PhotoPool:
-    """Workers that read photos; brings the weights first when they are missing."""
+    """Workers that read photos, here or on a cluster; brings the weights first when they are
+    missing.
+    """
     pixels = options.max_pixels or DEFAULT_MAX_PIXELS
     spec = ProcessSpec(recipe, pixels, options.runtime_options)
-    if hooks.factory is None:
-        spec.make_ready(Fetch(options.offline, hooks.on_message, hooks.transfer_bar))
     factory = spec if hooks.factory is None else hooks.factory(spec)
-    return WorkerPool(factory, PoolOptions(jobs, options.item_timeout))
+    needed = (spec,) if hooks.factory is None else ()
+    if options.cluster is None:
+        _prepare_here(needed, options.offline, hooks)
+        return WorkerPool(factory, PoolOptions(jobs, options.item_timeout))
+    job = ClusterJob(
+        factory,
+        prepare=functools.partial(_prepare, needed, options.offline),
+        prepare_here=functools.partial(_prepare_here, needed, options.offline, hooks),
+        jobs=options.jobs,
+        local_jobs=jobs,
+        worker_bytes=worker_bytes(recipe.extractor.model, options.runtime),
+        gpu=options.device != "cpu",
+        item_timeout=options.item_timeout,
+        on_message=hooks.on_message,
+    )
+    return open_pool(options.cluster, job)
+
+
+def _prepare(specs: Sequence[ProcessSpec], offline: bool) -> None:
+    for spec in specs:
+        spec.make_ready(Fetch(offline))
+
+
+def _prepare_here(specs: Sequence[ProcessSpec], offline: bool, hooks: IndexHooks) -> None:
+    for spec in specs:
+        spec.make_ready(Fetch(offline, hooks.on_message, hooks.transfer_bar))
 
 
 @contextlib.contextmanager
-def _nothing_read_yet(store: Path) -> Iterator[None]:
+def _nothing_read_yet(store: StoreName) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as interrupt:
         raise InterruptedRunError(
-            f"{printable(store)}: stopped before a photo was read; nothing has changed"
+            f"{printable(str(store))}: stopped before a photo was read; nothing has changed"
         ) from interrupt
 
 

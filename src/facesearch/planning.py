@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
+from facesearch.locations import Location, as_location, is_address, join
 from facesearch.records import TRANSIENT_REASONS, Failure, PhotoEntry, RootAway
-from facesearch.scoping import Place, Scope, comes_to, is_gone
-from facesearch.sources import FolderSource, root_state
+from facesearch.scoping import Place, Scope, way_to
+from facesearch.sources import PhotoSource, is_gone, open_source, root_state, trouble_of
 from facesearch.store import Root, Store
 
 GONE_SHARE = 0.1
@@ -145,8 +145,10 @@ def make_plan(
         state = root_state(scope.folder)
         if state in ("missing", "unreadable") or (state == "empty" and held):
             plan.away.append(RootAway(str(scope.folder), state, len(held)))
+            trouble = trouble_of(scope.folder) if state == "unreadable" else None
+            plan.failures.extend([trouble] if trouble is not None else [])
             continue
-        source = FolderSource(scope.folder, options.exclude, scope.under)
+        source = open_source(scope.folder, options.exclude, scope.under)
         files = {key: (place, known[place]) for key, place in held.items()}
         unseen = _compare_all(plan, scope, source, files, options)
         seen.update(place for key, place in held.items() if key not in unseen)
@@ -169,9 +171,8 @@ def _held_in(
     """
     prefixes = {scope.root: ""}
     for index, root in enumerate(roots):
-        folder = Path(root.path)
-        if index != scope.root and comes_to(scope.folder, folder, exclude):
-            prefixes[index] = folder.relative_to(scope.folder).as_posix()
+        if index != scope.root and (key := way_to(scope.folder, as_location(root.path), exclude)):
+            prefixes[index] = key
     held: dict[str, Place] = {}
     twice: list[Place] = []
     for place in known:
@@ -190,14 +191,14 @@ def _held_in(
 def _compare_all(
     plan: Plan,
     scope: Scope,
-    source: FolderSource,
+    source: PhotoSource,
     files: dict[str, tuple[Place, Known]],
     options: PlanOptions,
 ) -> dict[str, tuple[Place, Known]]:
     """Compares all photos of a scope with the files known there; those that were not seen."""
     unseen = dict(files)
     before = plan.seen
-    whole = Path(scope.path(scope.under))
+    whole = as_location(scope.path(scope.under))
     for entry in () if is_gone(whole) else source.entries():
         if not _wanted(entry.key, options):
             continue
@@ -214,7 +215,7 @@ def _wanted(key: str, options: PlanOptions) -> bool:
 def _compare(
     plan: Plan,
     scope: Scope,
-    source: FolderSource,
+    source: PhotoSource,
     file: tuple[PhotoEntry, tuple[Place, Known] | None],
     options: PlanOptions,
 ) -> None:
@@ -245,13 +246,13 @@ def _compare(
 def _sort_unseen(
     plan: Plan,
     scope: Scope,
-    source: FolderSource,
+    source: PhotoSource,
     unseen: dict[str, tuple[Place, Known]],
     roots: Sequence[Root],
 ) -> None:
     """Says of each known file that was not seen what that means."""
     inner = {place[0] for place, _ in unseen.values()} - {scope.root}
-    states = {root: root_state(Path(roots[root].path)) for root in inner}
+    states = {root: root_state(as_location(roots[root].path)) for root in inner}
     away: Counter[int] = Counter()
     gone = plan.gone.setdefault(scope, {})
     for key, (place, file) in unseen.items():
@@ -278,7 +279,7 @@ def _find_moves(plan: Plan, known: KnownFiles, seen: set[Place], roots: Sequence
     for work in plan.read:
         entry = work.entry
         places = by_facts.get((entry.key, entry.size, entry.mtime_ns), [])
-        empty = (place for place in places if is_gone(Path(roots[place[0]].path, place[1])))
+        empty = (place for place in places if is_gone(_located(roots, place)))
         before = next(empty, None) if work.kind == "new" else None
         if before is None:
             rest.append(work)
@@ -288,9 +289,20 @@ def _find_moves(plan: Plan, known: KnownFiles, seen: set[Place], roots: Sequence
     plan.read[:] = rest
 
 
+def _located(roots: Sequence[Root], place: Place) -> Location:
+    return as_location(join(roots[place[0]].path, place[1]))
+
+
 def _mark_perhaps_held(plan: Plan, known: KnownFiles) -> None:
     sizes = {file.size for file in known.values() if not file.failure}
-    plan.read[:] = [replace(work, perhaps_held=work.entry.size in sizes) for work in plan.read]
+    plan.read[:] = [replace(work, perhaps_held=_is_likely(work, sizes)) for work in plan.read]
+
+
+def _is_likely(work: Work, sizes: set[int]) -> bool:
+    """Whether it pays to hash a file before it is read. An object would come over the network
+    twice, so only one that was written anew at the same address and size, with the same bytes.
+    """
+    return work.entry.size in sizes and (work.content >= 0 or not is_address(work.path))
 
 
 def settle_gone(plan: Plan, found_again: Collection[Place], prune: bool) -> tuple[list[Place], int]:

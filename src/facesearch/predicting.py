@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from facesearch.addresses import EngineAddress, StoreName
+from facesearch.clusters import PhotoPool
+from facesearch.errors import UsageError
 from facesearch.index_options import IndexOptions, choose_jobs, plan_options
 from facesearch.index_target import all_paths, intent_of
-from facesearch.indexing import IndexHooks, PhotoPool, photo_pool
+from facesearch.indexing import IndexHooks, photo_pool
+from facesearch.locations import Location
 from facesearch.planning import Work, make_plan
 from facesearch.processing import PhotoTask
 from facesearch.records import IndexPrediction
@@ -22,12 +25,14 @@ _FACE_BYTES = 80  # what a face takes besides its embedding
 
 
 def predict(
-    paths: Sequence[Path], store: Path, options: IndexOptions, hooks: IndexHooks
+    paths: Sequence[Location], store: StoreName, options: IndexOptions, hooks: IndexHooks
 ) -> IndexPrediction:
     """How long ``index`` would take and how large its store would be.
 
     The store is not written, nor is its lock taken. Raises as ``index`` does.
     """
+    if isinstance(store, EngineAddress):
+        raise UsageError(f"{store}: --dry-run needs a store file; leave --store out")
     intent = intent_of(paths, store, options)
     held, options = intent.held, intent.options
     if held is not None and intent.anew:

@@ -14,7 +14,14 @@ from facesearch.extractors import Extractor, load_extractor
 from facesearch.extractors.rows import unit
 from facesearch.faces import Detector, load_detector, networks_of, smallest_findable
 from facesearch.faces.crop import crop_faces, sharpness
-from facesearch.photos import PhotoLimits, decode_photo, hash_file, read_bytes
+from facesearch.photos import (
+    PhotoBytes,
+    PhotoLimits,
+    decode_photo,
+    hash_file,
+    read_ahead,
+    read_bytes,
+)
 from facesearch.recipes import Recipe
 from facesearch.records import (
     TRANSIENT_REASONS,
@@ -90,7 +97,8 @@ class Pipeline:
         Faces are found photo by photo, so that they do not depend on the rest of the batch; the
         crops of all photos then go through the extractor together.
         """
-        found = [self._find(task) for task in batch]
+        files = read_ahead(read_bytes, [task.path for task in batch])
+        found = [self._find(task, file) for task, file in zip(batch, files, strict=True)]
         crops = [crops for _, crops in found if len(crops)]
         if not crops:
             return [result for result, _ in found]
@@ -147,11 +155,12 @@ class Pipeline:
         points = self._detector.landmarks(photo.pixels, box)
         return dataclasses.replace(face, landmarks=tuple((x / scale, y / scale) for x, y in points))
 
-    def _find(self, task: PhotoTask) -> tuple[PhotoResult, Pixels]:
+    def _find(self, task: PhotoTask, file: PhotoBytes | PhotoError) -> tuple[PhotoResult, Pixels]:
         """The result so far, without embeddings, and the (n, crops a face, size, size, 3) crops."""
         content = b""
         try:
-            file = read_bytes(task.path)
+            if isinstance(file, PhotoError):
+                raise file
             content = file.content_hash
             photo = decode_photo(file, self.limits)
             faces = self.detect(photo)

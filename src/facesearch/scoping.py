@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from facesearch.errors import UsageError
+from facesearch.locations import Address, Location, as_location, join, key_below, parts, whole
 from facesearch.photos import printable
-from facesearch.sources import FolderSource, root_state
+from facesearch.sources import is_folder, is_gone, open_source, root_state
 from facesearch.store import Root, Store
 
 Place = tuple[int, str]
@@ -22,7 +21,7 @@ class Scope:
     """The part of a root that a run looks at: all below ``under`` ("" for the whole root)."""
 
     root: int
-    folder: Path
+    folder: Location
     under: str = ""
 
     def covers(self, key: str) -> bool:
@@ -30,12 +29,12 @@ class Scope:
         return not self.under or key == self.under or key.startswith(self.under + "/")
 
     def path(self, key: str) -> str:
-        """The full path of a file of this root."""
-        return os.path.join(self.folder, key) if key else str(self.folder)
+        """The full path or address of a file of this root."""
+        return join(self.folder, key)
 
 
 def choose_scopes(
-    store: Store | None, paths: Iterable[Path], home: Path, exclude: tuple[str, ...] = ()
+    store: Store | None, paths: Iterable[Location], home: Path, exclude: tuple[str, ...] = ()
 ) -> tuple[list[Root], list[Scope]]:
     """The store's roots with those that ``paths`` add, and the scopes of this run.
 
@@ -52,20 +51,20 @@ def choose_scopes(
         UsageError: a named path is not there, or nothing was named and no root is known.
     """
     roots = [_as_found(root, home) for root in store.roots] if store is not None else []
-    named = [Path(os.path.abspath(path)) for path in paths]
+    named = [whole(path) for path in paths]
     if not named and not roots:
         raise UsageError("no folder given and none known; name one: facesearch index FOLDER")
     if not named:
         return roots, [
-            Scope(index, Path(root.path))
+            Scope(index, as_location(root.path))
             for index, root in enumerate(roots)
             if not _lies_inside(root, roots, exclude)
         ]
     scopes: list[Scope] = []
-    for path in sorted(set(named), key=lambda path: (len(path.parts), path)):
+    for path in sorted(set(named), key=lambda path: (len(parts(path)), parts(path))):
         scope = _inside(roots, path, exclude)
         if is_gone(path) and (scope is None or (scope.under and not _holds(store, scope))):
-            raise UsageError(f"{printable(path)}: no such file or folder; check the path")
+            raise UsageError(_nothing_at(path))
         if scope is None:
             roots.append(Root.at(path, home))
             scope = Scope(len(roots) - 1, path)
@@ -77,36 +76,46 @@ def choose_scopes(
 def _as_found(root: Root, home: Path) -> Root:
     """The root where it is now: it may have moved together with the store."""
     folder = root.resolve(home)
+    if isinstance(folder, Address):
+        return root
     return root if is_gone(folder) else replace(Root.at(folder, home), id=root.id)
 
 
-def _inside(roots: Sequence[Root], path: Path, exclude: tuple[str, ...]) -> Scope | None:
+def _nothing_at(path: Location) -> str:
+    if isinstance(path, Address):
+        return f"{printable(path)}: nothing lies there; check the address"
+    return f"{printable(path)}: no such file or folder; check the path"
+
+
+def _inside(roots: Sequence[Root], path: Location, exclude: tuple[str, ...]) -> Scope | None:
     """The part of a root that a path is; of the outermost root that looks there."""
-    by_depth = sorted(range(len(roots)), key=lambda index: len(Path(roots[index].path).parts))
-    for index in by_depth:
-        folder = Path(roots[index].path)
+    folders = [as_location(root.path) for root in roots]
+    for index in sorted(range(len(roots)), key=lambda index: len(parts(folders[index]))):
+        folder = folders[index]
         if path == folder:
             return Scope(index, folder)
-        if comes_to(folder, path, exclude):
-            return Scope(index, folder, path.relative_to(folder).as_posix())
+        key = way_to(folder, path, exclude)
+        if key:
+            return Scope(index, folder, key)
     return None
 
 
-def comes_to(folder: Path, path: Path, exclude: tuple[str, ...]) -> bool:
-    """Whether the path is inside the folder and a walk would come there."""
-    if path == folder or not path.is_relative_to(folder):
-        return False
-    key = path.relative_to(folder).as_posix()
-    return FolderSource(folder, exclude).covers(key, folder=_is_folder(path))
+def way_to(folder: Location, path: Location, exclude: tuple[str, ...]) -> str:
+    """The way from the folder to a path inside it, if a walk would come there; else ""."""
+    key = key_below(folder, path)
+    if not key:
+        return ""
+    source = open_source(folder, exclude)
+    # Asked only where it matters, for an address costs a request.
+    covered = source.covers(key) and (source.covers(key, folder=True) or not is_folder(path))
+    return key if covered else ""
 
 
 def _lies_inside(root: Root, roots: Sequence[Root], exclude: tuple[str, ...]) -> bool:
     """Whether another root that is there looks at this one's photos too."""
-    folder = Path(root.path)
-    return any(
-        comes_to(Path(other.path), folder, exclude) and root_state(Path(other.path)) == "there"
-        for other in roots
-    )
+    folder = as_location(root.path)
+    others = (as_location(other.path) for other in roots)
+    return any(way_to(other, folder, exclude) and root_state(other) == "there" for other in others)
 
 
 def _holds(store: Store | None, scope: Scope) -> bool:
@@ -125,23 +134,5 @@ def needed_roots(store: Store, exclude: tuple[str, ...]) -> list[Root]:
         root
         for index, root in enumerate(store.roots)
         if index in held
-        or (_is_folder(Path(root.path)) and not _lies_inside(root, store.roots, exclude))
+        or (is_folder(as_location(root.path)) and not _lies_inside(root, store.roots, exclude))
     ]
-
-
-def is_gone(path: Path) -> bool:
-    """Whether there is surely nothing; a disk that gives errors says nothing of what it holds."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return stat.S_ISDIR(path.stat().st_mode)
-    except OSError:
-        return False

@@ -83,7 +83,7 @@ def test_offline_is_how_weights_are_fetched(store, photo, made, readied, offline
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"backend": "pca"}, r"choose one of: sklearn, brute$"),
+        ({"backend": "pca"}, r"choose one of: auto, sklearn, brute, "),
         ({"device": "tpu"}, "no device 'tpu'; choose one of auto, cpu, gpu$"),
         ({"runtime": "torch"}, "no runtime 'torch'; choose one of auto, onnx, tensorflow$"),
         ({"precision": "int4"}, "no precision 'int4'; choose one of auto, int8, float32$"),

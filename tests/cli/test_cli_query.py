@@ -27,12 +27,26 @@ def stems(done) -> list[str]:
 def test_back_ends_print_the_same(program, store, red, monkeypatch):
     usual = program("query", "me.png", "-k", "all", "--json")
     assert usual.code == 0
-    assert program("query", "me.png", "-k", "all", "--json", "--backend", "sklearn") == usual
+    for backend in ("faiss", "faiss-flat", "tensorflow", "sklearn"):
+        asked = ("query", "me.png", "-k", "all", "--json", "--backend", backend)
+        assert program(*asked) == usual
     monkeypatch.setattr("facesearch.search.exact._fit", None)
+    monkeypatch.setattr("facesearch.search.flat.load_faiss", None)
     assert program("query", "me.png", "-k", "all", "--json", "--backend", "brute") == usual
     refused = program("query", "me.png", "--backend", "pca")
     assert refused.code == 2
-    assert "'sklearn', 'brute'" in refused.err
+    assert "'auto', 'sklearn', 'brute'" in refused.err
+
+
+def test_the_choice_of_a_back_end_is_told_for_many_faces(program, store, red, monkeypatch):
+    usual = program("query", "me.png", "--json")
+    monkeypatch.setattr("facesearch.search.auto.MANY", 10)
+    told = program("query", "me.png", "--json")
+    assert told.out == usual.out
+    assert told.err.removeprefix(usual.err) == (
+        "searching 10 faces with faiss: the same answers as scikit-learn, sooner\n"
+    )
+    assert program("query", "me.png", "--json", "--backend", "sklearn") == usual
 
 
 def test_one_face(program, store, red):

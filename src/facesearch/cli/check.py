@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 
-from facesearch.cli.stores import named_store, remember, store_option
+from facesearch.addresses import StoreName
+from facesearch.cli.stores import named_gallery, remember, store_name, store_option
 from facesearch.errors import EXIT_FAILED
 
 
 @click.command()
-@click.argument("path", metavar="[STORE]", required=False, type=click.Path(path_type=Path))
+@click.argument("path", metavar="[STORE]", required=False, type=store_name)
 @store_option
 @click.option("--deep", is_flag=True, help="Also read every photo again and compare its hash.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def check(path: Path | None, store: Path | None, deep: bool, as_json: bool) -> int:
+def check(path: StoreName | None, store: StoreName | None, deep: bool, as_json: bool) -> int:
     """Look for damage: checksums, shapes, ranges, lengths of rows; exit 1 if there is any."""
+    from facesearch.gallery.opening import problems_of
     from facesearch.report import count, escape
-    from facesearch.store import check_path
 
-    chosen = named_store(path, store)
-    problems = check_path(chosen, deep)
+    chosen = named_gallery(path, store)
+    problems = problems_of(chosen, deep)
     if not problems:
         remember(chosen)
     if as_json:

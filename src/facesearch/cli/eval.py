@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from facesearch.addresses import StoreName
 from facesearch.cli.progress import ProgressBar
 from facesearch.cli.stores import choose_store, go_on, say, store_option
 from facesearch.cli.transfer import transfer_bar
@@ -94,7 +95,7 @@ _AS_ASKED = ("poi_photos", "poi", "gallery", "expand", "components", "seed", "fr
 @click.option("--offline", is_flag=True, help="Never use the network.")
 def evaluate(
     folder: Path | None,
-    store: Path | None,
+    store: StoreName | None,
     as_json: bool,
     report: Path | None,
     redraw: Path | None,
@@ -189,6 +190,8 @@ def _indexed_folder(held: Store) -> Path:
     if len(folders) != 1:
         named = ", ".join(str(folder) for folder in folders)
         raise UsageError(f"{held.path}: made from {len(folders)} folders ({named}); name one")
+    if not isinstance(folders[0], Path):
+        raise UsageError(f"{folders[0]}: eval needs a folder on this machine; copy it there")
     return folders[0]
 
 

@@ -7,20 +7,33 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from facesearch.addresses import StoreName
 from facesearch.cli.index_systems import SystemStore, run_in_turn, stores_of
 from facesearch.cli.numbers import number
 from facesearch.cli.runtimes import detail_choice, runtime_choices
-from facesearch.cli.stores import choose_store, remember, say_store, store_option
+from facesearch.cli.stores import choose_gallery, remember, say_store, store_option
 from facesearch.cli.transfer import transfer_bar
 from facesearch.errors import EXIT_FAILED
+from facesearch.locations import Location, as_location
 from facesearch.records import IndexPrediction, IndexSummary
 
 if TYPE_CHECKING:
     from facesearch.index_options import IndexOptions
 
 
+def cluster_address(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> str | None:
+    """Refuses an address that no cluster engine knows, before anything is read."""
+    from facesearch.clusters import engine_of
+
+    if value is not None:
+        engine_of(value)
+    return value
+
+
 @click.command()
-@click.argument("paths", metavar="[FOLDER|FILE]...", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="[FOLDER|FILE]...", nargs=-1, type=as_location)
 @store_option
 @click.option(
     "--exclude",
@@ -65,6 +78,12 @@ if TYPE_CHECKING:
     help="Refuse photos of which more pixels had to be decoded (200,000,000; 0.7 to 3.2 GB each).",
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Worker processes (one a core).")
+@click.option(
+    "--cluster",
+    metavar="auto|local|ray://HOST:10001",
+    callback=cluster_address,
+    help="Read the photos on a Ray cluster; the extra ray.",
+)
 @runtime_choices
 @click.option("--prune", is_flag=True, help="Remove photos that are gone, even if many are.")
 @click.option(
@@ -88,8 +107,8 @@ if TYPE_CHECKING:
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 when any photo failed.")
 def index(
-    paths: tuple[Path, ...],
-    store: Path | None,
+    paths: tuple[Location, ...],
+    store: StoreName | None,
     systems: tuple[str, ...],
     dry_run: bool,
     as_json: bool,
@@ -99,13 +118,14 @@ def index(
 ) -> int:
     """Find every face in folders of photos; what is known already is not read again.
 
-    Without FOLDER the folders indexed before are refreshed. Photo files are never written.
+    A FOLDER may be in object storage: s3://BUCKET/FOLDER or gs://. Without FOLDER the folders
+    indexed before are refreshed. Photo files are never written.
     """
     from facesearch.cli.run_log import require_log, write_log
     from facesearch.index_options import IndexOptions
     from facesearch.report import render_system_runs
 
-    stores = stores_of(systems, choose_store(store))
+    stores = stores_of(systems, choose_gallery(store))
     if log is not None:
         for each in stores:
             require_log(log, each.path)
@@ -129,7 +149,7 @@ def index(
 
 
 def _run(
-    paths: tuple[Path, ...], store: Path, options: IndexOptions, dry_run: bool
+    paths: tuple[Location, ...], store: StoreName, options: IndexOptions, dry_run: bool
 ) -> IndexSummary | IndexPrediction:
     from facesearch import indexing
     from facesearch.cli.progress import ProgressBar

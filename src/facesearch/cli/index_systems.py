@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from facesearch.addresses import StoreName
 from facesearch.cli.stores import say
 from facesearch.errors import FacesearchError, InterruptedRunError, UsageError
 from facesearch.records import IndexPrediction, IndexSummary, SystemRun
@@ -19,7 +20,7 @@ class SystemStore:
     ``shared`` is whether several systems were asked for.
     """
 
-    path: Path
+    path: StoreName
     systems: tuple[str, ...] = ()
     recipe: str = ""
     shared: bool = False
@@ -30,12 +31,12 @@ class SystemStore:
         return self.systems[0] if self.systems else None
 
 
-def stores_of(names: Sequence[str], store: Path) -> list[SystemStore]:
+def stores_of(names: Sequence[str], store: StoreName) -> list[SystemStore]:
     """The stores for the systems named: for one, or none, ``store`` itself; for several, one beside
     it for each recipe, with the recipe's name added. The default recipe's is ``store`` in any case.
 
     Raises:
-        UsageError: there is no such system.
+        UsageError: there is no such system, or several for one gallery in a search engine.
     """
     from facesearch.recipes import Recipe
     from facesearch.systems import DEFAULT, choose_systems, find_system
@@ -45,6 +46,8 @@ def stores_of(names: Sequence[str], store: Path) -> list[SystemStore]:
         return [SystemStore(store)]
     if len(chosen) == 1:
         return [SystemStore(store, (chosen[0].name,), chosen[0].recipe.name)]
+    if not isinstance(store, Path):
+        raise UsageError(f"{store}: holds the rows of one system; index each into its own")
     groups: dict[Recipe, list[str]] = {}
     for system in chosen:
         groups.setdefault(system.recipe, []).append(system.name)

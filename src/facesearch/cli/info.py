@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
 
-from facesearch.cli.stores import named_store, remember, store_option
+from facesearch.addresses import StoreName
+from facesearch.cli.stores import named_gallery, remember, store_name, store_option
 
 
 @click.command()
-@click.argument("path", metavar="[STORE]", required=False, type=click.Path(path_type=Path))
+@click.argument("path", metavar="[STORE]", required=False, type=store_name)
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def info(path: Path | None, store: Path | None, as_json: bool) -> None:
+def info(path: StoreName | None, store: StoreName | None, as_json: bool) -> None:
     """Say what a store holds, how it was made and where its photos lie."""
     from facesearch.report import count, escape, size
 
-    chosen = named_store(path, store)
+    chosen = named_gallery(path, store)
     facts = _facts(chosen)
     remember(chosen)
     if as_json:
         click.echo(json.dumps({"schema": 1, **facts}, indent=2))
         return
     coverage = facts["coverage"]
+    bytes_ = "" if facts["bytes"] is None else f", {size(facts['bytes'])}"
     rows = {
-        "store": f"{facts['path']} (format {facts['version']}, {size(facts['bytes'])})",
+        "store": f"{facts['path']} (format {facts['version']}{bytes_})",
         **_counts(coverage),
         "indexed": facts["indexed_at"] or "not finished yet",
         "recipe": _recipe_line(facts["recipe"]),
@@ -64,22 +65,21 @@ def _recipe_line(recipe: dict[str, Any]) -> str:
     return f"{recipe['name']}: {found}, {extractor['model']} ({extractor['dim']}-d)"
 
 
-def _facts(path: Path) -> dict[str, Any]:
+def _facts(chosen: StoreName) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from facesearch.gallery.facts import coverage_of, roots_of
-    from facesearch.store import Store
+    from facesearch.gallery.opening import describe
 
-    held = Store.open(path)
+    held = describe(chosen)
     return {
-        "path": str(path),
+        "path": str(chosen),
         "version": held.version,
-        "bytes": held.size,
+        "bytes": held.bytes,
         "recipe": held.recipe.as_dict(),
         "recipe_digest": held.recipe.recipe_digest,
         "space_digest": held.recipe.space_digest,
-        "indexed_at": held.indexed_at,
+        "indexed_at": held.coverage.indexed_at,
         "options": held.options,
-        "coverage": asdict(coverage_of(held)),
-        "roots": [asdict(root) for root in roots_of(held)],
+        "coverage": asdict(held.coverage),
+        "roots": [asdict(root) for root in held.roots],
     }

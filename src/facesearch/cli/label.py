@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from facesearch.addresses import StoreName
 from facesearch.cli.stores import existing_store, say_store, store_option
 from facesearch.errors import UsageError
 
@@ -18,7 +19,9 @@ from facesearch.errors import UsageError
 @click.option("--forget", is_flag=True, help="Drop the labels given before.")
 @click.option("--wait", is_flag=True, help="Wait while another process writes the store.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
-def label(file: Path | None, store: Path | None, forget: bool, wait: bool, as_json: bool) -> None:
+def label(
+    file: Path | None, store: StoreName | None, forget: bool, wait: bool, as_json: bool
+) -> None:
     """Say who is on which photo, for query --person: lines of path,name.
 
     A path is relative to the folder that was indexed, or a bare file name. Photos without a label

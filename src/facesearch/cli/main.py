@@ -23,8 +23,12 @@ COMMANDS = {
     "train": "train",
     "info": "info",
     "check": "check",
+    "push": "push",
+    "pull": "pull",
     "roots": "roots",
     "label": "label",
+    "merge": "merge",
+    "split": "split",
     "models": "models",
     "datasets": "datasets",
 }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from facesearch.cli.stores import say
 from facesearch.errors import FacesearchError, PhotoError, UsageError
+from facesearch.locations import is_address
 from facesearch.records import Photo, Query, QueryReport, QueryResult, Tile
 
 if TYPE_CHECKING:
@@ -68,8 +69,15 @@ def require_sheet(target: Path) -> None:
     _refuse_others(target)
 
 
-def draw_sheets(report: QueryReport, sources: Sources, embedder: Embedder, target: Path) -> None:
-    """One sheet for each answer; from the second on the file's name is numbered.
+def draw_sheets(
+    report: QueryReport,
+    sources: Sources,
+    embedder: Embedder,
+    target: Path,
+    offline: bool = False,
+) -> None:
+    """One sheet for each answer; from the second on the file's name is numbered. Offline, photos in
+    object storage are not shown.
 
     Raises:
         FacesearchError: a sheet cannot be written, or would replace something else.
@@ -82,7 +90,8 @@ def draw_sheets(report: QueryReport, sources: Sources, embedder: Embedder, targe
     for number, result in enumerate(answered, start=1):
         path = target if number == 1 else target.with_stem(f"{target.stem}-{number}")
         _refuse_others(path)
-        asked, tiles = _query_tiles(result, sources, embedder), _neighbor_tiles(result, embedder)
+        asked = _query_tiles(result, sources, embedder)
+        tiles = _neighbor_tiles(result, embedder, offline)
         totals = len(result.query.examples), len(result.neighbors)
         title = f"{count(totals[1], 'neighbour')}, nearest first"
         write_png(contact_sheet(asked, tiles, title, totals), path)
@@ -123,11 +132,13 @@ def _query_tiles(result: QueryResult, sources: Sources, embedder: Embedder) -> l
     return tiles
 
 
-def _neighbor_tiles(result: QueryResult, embedder: Embedder) -> list[Tile]:
+def _neighbor_tiles(result: QueryResult, embedder: Embedder, offline: bool) -> list[Tile]:
     from facesearch.report.contact_sheet import MOST_NEIGHBORS, neighbor_lines
-    from facesearch.tiles import neighbor_tile
+    from facesearch.tiles import neighbor_tile, unread_tile
 
     return [
-        neighbor_tile(neighbor, neighbor_lines(neighbor), embedder.limits)
+        unread_tile(neighbor_lines(neighbor), "offline")
+        if offline and is_address(neighbor.path)
+        else neighbor_tile(neighbor, neighbor_lines(neighbor), embedder.limits)
         for neighbor in result.neighbors[:MOST_NEIGHBORS]
     ]

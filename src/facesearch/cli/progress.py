@@ -60,3 +60,38 @@ class ProgressBar:
         shown = {name: number for name, number in counts.items() if number is not None}
         self._bar.set_postfix(shown, refresh=False)
         self._bar.update(state.done - self._bar.n)
+
+
+class CountingBar:
+    """Things done of all; nothing is shown before there is something to do."""
+
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
+        self._bar: tqdm.tqdm[Any] | None = None
+
+    def __enter__(self) -> CountingBar:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def show(self, done: int, total: int) -> None:
+        """Moves the bar."""
+        if self._bar is None:
+            import tqdm
+
+            seldom = 0.1 if sys.stderr.isatty() else 30.0  # a log needs no moving picture
+            self._bar = tqdm.tqdm(
+                total=total,
+                unit=self._unit,
+                dynamic_ncols=True,
+                mininterval=seldom,
+                maxinterval=seldom,
+            )
+        self._bar.update(done - self._bar.n)

@@ -12,21 +12,23 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from facesearch.addresses import StoreName
 from facesearch.cli.numbers import number
 from facesearch.cli.pictures import NumberedPictures, draw_sheets, require_sheet
 from facesearch.cli.runtimes import detail_choice, runtime_choices
-from facesearch.cli.stores import existing_store, go_on, remember, say, say_store, store_option
+from facesearch.cli.stores import existing_gallery, go_on, remember, say, say_store, store_option
 from facesearch.cli.transfer import report_line, transfer_bar
 from facesearch.errors import EXIT_FAILED, EXIT_NO_FACE, PhotoError, UsageError
+from facesearch.locations import Address, as_location, is_address, join
 from facesearch.records import Box, QueryReport, QueryResult
-from facesearch.search import PLAIN_BACKENDS
+from facesearch.search import AUTO, QUERY_BACKENDS
 
 if TYPE_CHECKING:
+    from facesearch.gallery import Gallery
     from facesearch.index_options import IndexOptions
     from facesearch.querying import Asked, Embedder
     from facesearch.report import Format
     from facesearch.runtimes import RuntimeOptions
-    from facesearch.store import Store
 
 
 def _count(
@@ -149,16 +151,16 @@ def _box(context: click.Context, parameter: click.Parameter, value: str | None) 
 )
 @click.option(
     "--backend",
-    type=click.Choice(PLAIN_BACKENDS),
-    default="sklearn",
+    type=click.Choice(QUERY_BACKENDS),
+    default=AUTO,
     show_default=True,
-    help="What searches: scikit-learn, or plain numpy, which is sooner ready.",
+    help="What searches; auto: faiss where it is installed, else scikit-learn.",
 )
 @runtime_choices
 @click.option("--offline", is_flag=True, help="Never use the network.")
 def query(
     photos: tuple[str, ...],
-    store: Path | None,
+    store: StoreName | None,
     k: int | Literal["all"],
     min_score: float | None,
     detail: str | None,
@@ -179,32 +181,34 @@ def query(
     --system for whole photos compares PHOTO as a whole.
     """
     from facesearch import querying
-    from facesearch.gallery.npz import NpzGallery
+    from facesearch.gallery.npz import note_of
+    from facesearch.gallery.opening import open_gallery
     from facesearch.index_options import IndexOptions, cores
     from facesearch.report import render_query
     from facesearch.runtimes import RuntimeOptions
-    from facesearch.store import Store
 
     format_ = _one_format(format_, as_json)
-    path = existing_store(store)
+    path = existing_gallery(store)
     say_store(path)
     options = querying.QueryOptions(k=None if k == "all" else k, **settings)
     querying.check_options(options, len(photos))
-    gallery = NpzGallery(Store.open(path), backend, partial(go_on, yes))
+    gallery = open_gallery(path, backend, partial(go_on, yes))
     remember(path)
+    if note := note_of(gallery):
+        say(note)
     querying.check_space(gallery)
-    asked = dict(_asked(photos))
+    asked = dict(_asked(photos, offline))
     if contact_sheet is not None:
         require_sheet(contact_sheet)
     on = RuntimeOptions(runtime, device, cores(), precision)
     looked = IndexOptions(min_score=min_score, detail=detail)
-    embedder = _embedder(gallery.store, looked, on, offline)
+    embedder = _embedder(gallery, looked, on, offline)
     report = querying.query(gallery, embedder, [*asked.items()], options, NumberedPictures())
     _tell(report, format_)
     sys.stdout.buffer.write(render_query(report, format_))
     sys.stdout.buffer.flush()
     if contact_sheet is not None:
-        draw_sheets(report, asked, embedder, contact_sheet)
+        draw_sheets(report, asked, embedder, contact_sheet, offline)
     return _exit_code(report.results)
 
 
@@ -214,15 +218,27 @@ def _one_format(format_: Format, as_json: bool) -> Format:
     return "json" if as_json else format_
 
 
-def _asked(photos: Sequence[str]) -> Iterator[Asked]:
+def _asked(photos: Sequence[str], offline: bool) -> Iterator[Asked]:
     """What was named; folders become their photos, standard input is read once."""
     for name in dict.fromkeys(photos):
+        if offline and isinstance(as_location(name), Address):
+            raise UsageError(f"--offline: {name} lies on the network; leave the option out")
         if name == "-":
             yield name, _standard_input()
-        elif os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises where it may not look
+        elif _is_folder(name):
             yield from _in_folder(name)
         else:
             yield name, name
+
+
+def _is_folder(name: str) -> bool:
+    if not is_address(name):
+        return os.path.isdir(name)  # noqa: PTH112 - Path.is_dir raises where it may not look
+    from facesearch.photos import promises_photo
+    from facesearch.sources import is_folder
+
+    # To ask whether a photo is a folder would cost a request.
+    return not promises_photo(name) and is_folder(as_location(name))
 
 
 def _standard_input() -> bytes | PhotoError:
@@ -235,14 +251,16 @@ def _standard_input() -> bytes | PhotoError:
 
 
 def _in_folder(folder: str) -> Iterator[Asked]:
-    from facesearch.sources import FolderSource
+    from facesearch.sources import open_source
 
-    source = FolderSource(Path(folder))
+    place = as_location(folder)
+    source = open_source(place)
+    start = str(place) if is_address(folder) else folder
     found = 0
     for entry in source.entries():
         if source.probe(entry) != "not-read":
             found += 1
-            path = os.path.join(folder, entry.key)
+            path = join(start, entry.key)
             yield path, path
     for failure in source.unreadable:
         yield failure.path, PhotoError(failure.reason, failure.message)
@@ -254,13 +272,13 @@ def _in_folder(folder: str) -> Iterator[Asked]:
 
 
 def _embedder(
-    held: Store, looked: IndexOptions, runtime: RuntimeOptions, offline: bool
+    gallery: Gallery, looked: IndexOptions, runtime: RuntimeOptions, offline: bool
 ) -> Embedder:
     from facesearch.index_options import query_spec
     from facesearch.processing import LazyPipeline
     from facesearch.runtimes import Fetch
 
-    spec = query_spec(held, runtime, looked)
+    spec = query_spec(gallery, runtime, looked)
     fetch = Fetch(offline, report_line, transfer_bar)
     return LazyPipeline(spec, partial(spec.make_ready, fetch))
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
 import click
 
+from facesearch.addresses import StoreName
 from facesearch.cli.stores import existing_store, remember, say_store, store_option
+from facesearch.locations import Location, as_location, whole
 
 
 class _ListFirst(click.Group):
@@ -28,7 +28,7 @@ def roots() -> None:
 @roots.command("list")
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def list_command(store: Path | None, as_json: bool) -> None:
+def list_command(store: StoreName | None, as_json: bool) -> None:
     """List the folders, whether they are there, and how many photos each has."""
     from dataclasses import asdict
 
@@ -37,7 +37,7 @@ def list_command(store: Path | None, as_json: bool) -> None:
     from facesearch.store import Store
 
     path = existing_store(store)
-    found = list(roots_of(Store.open(path)))
+    found = list(roots_of(Store.open(path), ask=True))
     remember(path)
     if as_json:
         rows = [asdict(root) for root in found]
@@ -50,19 +50,21 @@ def list_command(store: Path | None, as_json: bool) -> None:
 
 
 @roots.command("move")
-@click.argument("old", type=click.Path(path_type=Path))
-@click.argument("new", type=click.Path(path_type=Path))
+@click.argument("old", type=as_location)
+@click.argument("new", type=as_location)
 @store_option
 @click.option("--wait", is_flag=True, help="Wait while another process writes the store.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def move_command(old: Path, new: Path, store: Path | None, wait: bool, as_json: bool) -> None:
+def move_command(
+    old: Location, new: Location, store: StoreName | None, wait: bool, as_json: bool
+) -> None:
     """Say that the folder OLD lies at NEW now; nothing is read again."""
     from facesearch.report import count, escape
     from facesearch.rooting import move_root
 
     path = existing_store(store)
     say_store(path)
-    there, now = Path(os.path.abspath(old)), Path(os.path.abspath(new))
+    there, now = whole(old), whole(new)
     photos = move_root(path, there, now, wait)
     if as_json:
         facts = {"store": str(path), "moved": str(there), "to": str(now), "photos": photos}
@@ -72,18 +74,18 @@ def move_command(old: Path, new: Path, store: Path | None, wait: bool, as_json: 
 
 
 @roots.command("drop")
-@click.argument("root", type=click.Path(path_type=Path))
+@click.argument("root", type=as_location)
 @store_option
 @click.option("--wait", is_flag=True, help="Wait while another process writes the store.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def drop_command(root: Path, store: Path | None, wait: bool, as_json: bool) -> None:
+def drop_command(root: Location, store: StoreName | None, wait: bool, as_json: bool) -> None:
     """Forget the folder ROOT and all its photos; the photo files stay."""
     from facesearch.report import count, escape
     from facesearch.rooting import drop_root
 
     path = existing_store(store)
     say_store(path)
-    folder = Path(os.path.abspath(root))
+    folder = whole(root)
     photos = drop_root(path, folder, wait)
     if as_json:
         facts = {"store": str(path), "dropped": str(folder), "photos": photos}

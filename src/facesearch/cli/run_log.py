@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from facesearch.addresses import StoreName
 from facesearch.errors import FacesearchError, UsageError
 
 _START = b'{\n  "schema"'
 
 
-def require_log(path: Path, store: Path) -> None:
+def require_log(path: Path, store: StoreName) -> None:
     """Refuses a log that cannot be written, or would replace something else, before the run.
 
     Raises:
@@ -19,7 +20,7 @@ def require_log(path: Path, store: Path) -> None:
     """
     if not path.absolute().parent.is_dir():
         raise FacesearchError(f"{path}: its folder does not exist; create it, or name another")
-    if path.absolute() == store.absolute():
+    if isinstance(store, Path) and path.absolute() == store.absolute():
         raise UsageError(f"{path}: is the store; name another file for the log")
     if os.path.lexists(path) and not _is_log(path):
         raise UsageError(f"{path}: there is a file already, no log; name another, or delete it")

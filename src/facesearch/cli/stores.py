@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from facesearch import weights
+from facesearch.addresses import EngineAddress, StoreName, parse_store
 from facesearch.errors import StoreMissingError, UsageError
 
 DEFAULT_NAME = "faces.npz"
@@ -20,33 +21,73 @@ _LATELY = 5
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def store_name(text: str) -> StoreName:
+    """A store's file, as it was written, or a gallery's address."""
+    named = parse_store(text)
+    return named if isinstance(named, EngineAddress) else Path(text)
+
+
 def store_option(command: Command) -> Command:
     """Adds ``--store`` to a command."""
     return click.option(
         "--store",
-        metavar="FILE",
-        type=click.Path(path_type=Path),
+        metavar="FILE|ADDRESS",
+        type=store_name,
         help=f"The store; else $FACESEARCH_STORE, else {DEFAULT_NAME} in the current folder.",
     )(command)
 
 
-def choose_store(given: Path | None) -> Path:
-    """The store's full path: as given, from the environment, or in the current folder."""
-    named = given or os.environ.get("FACESEARCH_STORE") or DEFAULT_NAME
-    return Path(named).absolute()
+def choose_gallery(given: StoreName | None) -> StoreName:
+    """The store's full path, or its address: as given, from the environment, or in the current
+    folder.
+
+    Raises:
+        UsageError: what the environment names is no store.
+    """
+    return parse_store(given or os.environ.get("FACESEARCH_STORE") or DEFAULT_NAME)
 
 
-def existing_store(given: Path | None) -> Path:
-    """The same, for a command that needs it to be there; names those used lately if it is not.
+def choose_store(given: StoreName | None) -> Path:
+    """The same, for a command that needs a file.
+
+    Raises:
+        UsageError: it is in a search engine.
+    """
+    chosen = choose_gallery(given)
+    if isinstance(chosen, EngineAddress):
+        raise UsageError(
+            f"{chosen}: this command needs a store file; facesearch pull {chosen} FILE, then name "
+            "that"
+        )
+    return chosen
+
+
+def existing_gallery(given: StoreName | None) -> StoreName:
+    """``choose_gallery`` for a command that needs it to be there; names those used lately if a file
+    is not.
 
     Raises:
         StoreMissingError: there is none.
     """
-    path = choose_store(given)
+    chosen = choose_gallery(given)
+    return chosen if isinstance(chosen, EngineAddress) else _existing(chosen)
+
+
+def existing_store(given: StoreName | None) -> Path:
+    """``choose_store`` for a command that needs it to be there.
+
+    Raises:
+        UsageError: it is in a search engine.
+        StoreMissingError: there is none.
+    """
+    return _existing(choose_store(given))
+
+
+def _existing(path: Path) -> Path:
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        lately = [held for held in _lately() if os.path.exists(held)]  # noqa: PTH110 - never raises
+        lately = [held for held in _lately() if _may_exist(held)]
         hint = "make one with facesearch index FOLDER"
         if lately:
             hint = f"used lately: {', '.join(lately)} (choose with --store); or {hint}"
@@ -56,16 +97,39 @@ def existing_store(given: Path | None) -> Path:
     return path
 
 
-def named_store(argument: Path | None, option: Path | None) -> Path:
-    """``existing_store`` for a command that takes it as an argument too.
+def _may_exist(held: str) -> bool:
+    """Whether a store used lately is still there; nobody is asked about those elsewhere."""
+    try:
+        named = parse_store(held)
+    except UsageError:
+        return False
+    return isinstance(named, EngineAddress) or os.path.exists(named)  # noqa: PTH110 - never raises
+
+
+def named_gallery(argument: StoreName | None, option: StoreName | None) -> StoreName:
+    """``existing_gallery`` for a command that takes it as an argument too.
 
     Raises:
         UsageError: both are given.
         StoreMissingError: there is none.
     """
+    return existing_gallery(_one(argument, option))
+
+
+def named_store(argument: StoreName | None, option: StoreName | None) -> Path:
+    """``existing_store`` for a command that takes it as an argument too.
+
+    Raises:
+        UsageError: both are given, or it is in a search engine.
+        StoreMissingError: there is none.
+    """
+    return existing_store(_one(argument, option))
+
+
+def _one(argument: StoreName | None, option: StoreName | None) -> StoreName | None:
     if argument is not None and option is not None:
         raise UsageError(f"name one store, {argument} or --store {option}")
-    return existing_store(argument if option is None else option)
+    return option if argument is None else argument
 
 
 def say(line: str) -> None:
@@ -89,12 +153,12 @@ def go_on(yes: bool, cost: str) -> bool:
     return click.confirm("Go on?", err=True)
 
 
-def say_store(path: Path) -> None:
+def say_store(path: StoreName) -> None:
     """Tells on standard error which store a command uses."""
     say(f"store: {path}")
 
 
-def remember(path: Path) -> None:
+def remember(path: StoreName) -> None:
     """Puts the store first among those used lately; not being able to is no error."""
     lately = [str(path), *(held for held in _lately() if held != str(path))][:_LATELY]
     target = _file()

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from facesearch import locations
 from facesearch.datasets import Label, identity, identity_of
 from facesearch.errors import DatasetError, StoreError
 from facesearch.querying import most_prominent
@@ -169,7 +170,7 @@ class Enrolled:
 def held_files(store: Store, folder: Path) -> dict[str, int]:
     """The store's files below ``folder``, by path relative to it -> row of the file table."""
     whole = os.path.abspath(folder)
-    roots = [os.path.abspath(root.resolve(store.folder)) for root in store.roots]
+    roots = [str(locations.whole(root.resolve(store.folder))) for root in store.roots]
     found = {}
     for row, (root, key) in enumerate(
         zip(store.files.root.tolist(), store.files.paths(), strict=True)

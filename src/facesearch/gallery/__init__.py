@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from facesearch.recipes import Recipe
 from facesearch.records import Coverage, Embeddings, Neighbor, StoreSummary
@@ -54,6 +54,10 @@ class Gallery(Protocol):
     @property
     def recipe(self) -> Recipe:
         """How its rows were made."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What ``index`` was told and remembers."""
 
     def summary(self) -> StoreSummary:
         """Which store this is."""

@@ -121,9 +121,9 @@ class ExpandedQuery:
     changed: Ints
     changed_rows: Embeddings
 
-    def nearest(self, fetch: int, allowed: NDArray[np.bool_]) -> tuple[list[Hit], float]:
-        """Allowed faces among the ``fetch`` nearest of each probe, and the distance up to which
-        none is missing (infinite when all were fetched).
+    def nearest(self, fetch: int, allowed: NDArray[np.bool_] | None) -> tuple[list[Hit], float]:
+        """Allowed faces (None: all) among the ``fetch`` nearest of each probe, and the distance up
+        to which none is missing (infinite when all were fetched).
         """
         hits: list[Hit] = []
         certain = math.inf
@@ -140,7 +140,7 @@ class ExpandedQuery:
             hits.extend(
                 Hit(int(face), float(distance), example)
                 for face, distance in zip(faces, distances, strict=True)
-                if allowed[face]
+                if allowed is None or allowed[face]
             )
         return hits, certain
 

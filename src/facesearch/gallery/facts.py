@@ -6,30 +6,45 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facesearch.faces import smallest_findable
+from facesearch.locations import Address, join
 from facesearch.photos import printable
 from facesearch.records import Coverage, Failure
 from facesearch.sources import root_state
 from facesearch.store import Store
 
+_FILES_AT_ONCE = 1 << 16
+
 
 def coverage_of(store: Store) -> Coverage:
     """What a search looks through. A content at several paths counts at each of them."""
-    contents = store.contents
-    content = np.asarray(store.files.content)
-    faces = contents.face_counts[content]
-    failed = contents.failed[content]
+    faces = photos = without_face = failed = 0
+    for content in _contents_of_files(store):
+        counts = store.contents.table.lengths("face", content)
+        broken = store.contents.table.lengths("reason", content) > 0
+        faces += int(counts.sum())
+        photos += int(np.count_nonzero(counts))
+        without_face += int(np.count_nonzero((counts == 0) & ~broken))
+        failed += int(np.count_nonzero(broken))
     return Coverage(
-        faces=int(faces.sum()),
-        photos=int(np.count_nonzero(faces)),
-        without_face=int(np.count_nonzero((faces == 0) & ~failed)),
-        failed=int(np.count_nonzero(failed)),
+        faces=faces,
+        photos=photos,
+        without_face=without_face,
+        failed=failed,
         roots_away=sum(not root.there for root in roots_of(store)),
         indexed_at=store.indexed_at,
         progress=store.progress,
         subject=store.recipe.subject,
     )
+
+
+def _contents_of_files(store: Store) -> Iterator[NDArray[np.int64]]:
+    """Each file's content, some ten thousand files at a time."""
+    content = store.files.content
+    for start in range(0, len(content), _FILES_AT_ONCE):
+        yield content[start : start + _FILES_AT_ONCE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +57,16 @@ class RootFacts:
     photos: int
 
 
-def roots_of(store: Store) -> Iterator[RootFacts]:
-    """Each root with its number of photos."""
-    counts = np.bincount(np.asarray(store.files.root), minlength=len(store.roots))
+def roots_of(store: Store, ask: bool = False) -> Iterator[RootFacts]:
+    """Each root with its number of photos. Object storage counts as there unless it is asked: no
+    query should wait for a network.
+    """
+    numbers = np.arange(len(store.roots) + 1, dtype=np.int32)
+    counts = np.diff(np.searchsorted(store.files.root, numbers))  # files are sorted by root
     for number, root in enumerate(store.roots):
         folder, photos = root.resolve(store.folder), int(counts[number])
-        state = root_state(folder)
+        asked = ask or not isinstance(folder, Address)
+        state = root_state(folder) if asked else "there"
         # The folder that a disk is mounted on is there, and empty, when the disk is not.
         there = state == "there" or (state == "empty" and not photos)
         yield RootFacts(number + 1, str(folder), there, photos)
@@ -62,8 +81,7 @@ def failures_of(store: Store) -> Iterator[Failure]:
         if found is not None:
             reason, message = found
             folder = store.roots[int(store.files.root[row])].resolve(home)
-            key = store.files.path(int(row))
-            path = str(folder / key) if key else str(folder)
+            path = join(folder, store.files.path(int(row)))
             yield Failure(path, reason, f"{printable(path)}: {message}")
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from facesearch.gallery.nearest import NONE, Ints, NeighborLists, Queries, add_neighbors
 from facesearch.records import Embeddings
+from facesearch.store.columns import take_ranges
 from facesearch.store.derived import FaceKeys, sortable
-from facesearch.store.tables import take_ranges
 
 NAME = "neighbors"
 USED = 5

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.errors import UsageError
+from facesearch.locations import Location, as_location, is_address, join, key_below, whole
 from facesearch.store import Store
 
 
@@ -28,8 +29,9 @@ class Places:
     def __init__(self, store: Store) -> None:
         self._store = store
         # A relative root goes through ".."; what leads nowhere else is taken out.
-        self._folders = [os.path.abspath(root.resolve(store.folder)) for root in store.roots]
-        self._away = [not os.path.lexists(folder) for folder in self._folders]
+        self._folders = [str(whole(root.resolve(store.folder))) for root in store.roots]
+        # Object storage counts as there: no query should wait for a network.
+        self._away = [not is_address(f) and not os.path.lexists(f) for f in self._folders]
 
     def of_content(self, content: int, wanted: NDArray[np.bool_] | None = None) -> list[Place]:
         """All files of a content: ``wanted`` ones first, then those of roots that are there, then
@@ -66,20 +68,23 @@ class Places:
 
     def _place(self, root: int, key: str) -> Place:
         folder = self._folders[root]
-        return Place(os.path.join(folder, key) if key else folder, folder, key)
+        return Place(join(folder, key), folder, key)
 
     def _below(self, folder: str) -> NDArray[np.bool_]:
         files = self._store.files
         below = np.zeros(len(files), np.bool_)
         for root, start in enumerate(self._folders):
-            for prefix in _prefixes(folder, start):
-                rows = np.flatnonzero(files.root == root)
-                below[rows] |= [_is_below(files.path_bytes(int(row)), prefix) for row in rows]
+            for prefix in prefixes(folder, start):
+                for rows in files.below(root, prefix):
+                    below[rows] = True
         return below
 
 
-def _prefixes(folder: str, root: str) -> Iterator[bytes]:
+def prefixes(folder: str, root: str) -> Iterator[bytes]:
     """What the keys of a root begin with in photos below ``folder``; "" where all of them are."""
+    if is_address(root) or is_address(folder):
+        yield from _prefixes_at(as_location(folder), as_location(root))
+        return
     # Also by real paths, for people come to the same folder through links.
     for start, asked in ((root, os.path.abspath(folder)), _real(root, folder)):
         if Path(start).is_relative_to(asked):
@@ -91,9 +96,16 @@ def _prefixes(folder: str, root: str) -> Iterator[bytes]:
         yield os.fsencode(inside.as_posix())
 
 
+def _prefixes_at(folder: Location, root: Location) -> Iterator[bytes]:
+    if key_below(folder, root) is not None:
+        yield b""
+    elif key := key_below(root, folder):
+        yield os.fsencode(key)
+    elif isinstance(folder, Path) and not folder.is_absolute():
+        inside = os.path.normpath(folder)
+        if inside != "." and not inside.startswith(".."):
+            yield os.fsencode(Path(inside).as_posix())
+
+
 def _real(*paths: str) -> tuple[str, ...]:
     return tuple(os.path.realpath(path) for path in paths)
-
-
-def _is_below(key: bytes, prefix: bytes) -> bool:
-    return not prefix or key == prefix or key.startswith(prefix + b"/")

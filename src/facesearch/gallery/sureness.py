@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Sureness:
     """What the distances between the rows of one store mean, if that is known."""
 
-    def __init__(self, recipe: Recipe, store: Path) -> None:
+    def __init__(self, recipe: Recipe, store: Path | str) -> None:
         self._recipe = recipe
         self._store = store
 

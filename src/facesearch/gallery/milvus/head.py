@@ -1,0 +1,130 @@
+"""What a gallery says of itself: recipe, roots, options, totals; one document in its own table."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from facesearch.errors import RecipeMismatchError, StoreError, StoreMissingError, StoreTooNewError
+from facesearch.gallery.milvus import schema
+from facesearch.gallery.milvus.rows import NO_VECTOR
+from facesearch.gallery.milvus.tables import Table
+from facesearch.recipes import Recipe
+from facesearch.records import Coverage
+from facesearch.store.head import RunMark
+
+_FORMAT = "facesearch-gallery"
+_PART = 60_000
+_TRIES = 5
+_COUNTS = ("faces", "photos", "without_face", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryHead:
+    """The document. ``roots`` are (number, absolute path) in the order in which they came;
+    ``run`` is an index run that has not ended; ``totals`` count faces, photos with a face, photos
+    without one and failed ones, by file.
+    """
+
+    recipe: Recipe
+    roots: tuple[tuple[int, str], ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+    entered: dict[str, Any] = field(default_factory=dict)
+    indexed_at: str = ""
+    run: RunMark | None = None
+    totals: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    def counted(self, coverage: Coverage) -> GalleryHead:
+        """The same with the totals of what was counted elsewhere."""
+        faces, photos, without_face, failed = (getattr(coverage, name) for name in _COUNTS)
+        return replace(self, totals=(faces, photos, without_face, failed))
+
+    def encode(self) -> str:
+        """Canonical JSON, ASCII."""
+        data = {
+            "format": _FORMAT,
+            "version": schema.VERSION,
+            "recipe": self.recipe.as_dict(),
+            "recipe_digest": self.recipe.recipe_digest,
+            "space_digest": self.recipe.space_digest,
+            "roots": self.roots,
+            "options": self.options,
+            "entered": self.entered,
+            "indexed_at": self.indexed_at,
+            "run": self.run and asdict(self.run),
+            "totals": dict(zip(_COUNTS, self.totals, strict=True)),
+        }
+        return json.dumps(data, sort_keys=True, separators=(",", ":"))
+
+
+def write_head(table: Table, head: GalleryHead) -> None:
+    """Puts the document in the place of the one that was there."""
+    text = head.encode()
+    stamp = hashlib.sha256(text.encode()).hexdigest()
+    parts = [text[start : start + _PART] for start in range(0, len(text), _PART)]
+    table.upsert(
+        [
+            {
+                schema.KEY: f"{number:04d}",
+                schema.VECTOR: NO_VECTOR,
+                "text": part,
+                "parts": len(parts),
+                "stamp": stamp,
+            }
+            for number, part in enumerate(parts)
+        ]
+    )
+
+
+def read_head(table: Table) -> GalleryHead:
+    """The document.
+
+    Raises:
+        StoreMissingError: there is none: whoever began the gallery got no further.
+        StoreTooNewError: a newer version wrote it.
+        StoreError: it makes no sense.
+    """
+    address = table.address
+    for _ in range(_TRIES):
+        rows = {
+            row[schema.KEY]: row for row in table.select("parts > 0", ("text", "parts", "stamp"))
+        }
+        if not rows:
+            raise StoreMissingError(
+                f"{address}: no gallery here; make one with facesearch index or facesearch push"
+            )
+        first = rows.get("0000", {"parts": 0, "stamp": ""})
+        keys = [f"{number:04d}" for number in range(first["parts"])]
+        text = "".join(rows[key]["text"] for key in keys if key in rows)
+        if hashlib.sha256(text.encode()).hexdigest() == first["stamp"]:
+            return _decode(address, text)
+    raise StoreError(f"{address}: its description is cut short; push the store again")
+
+
+def _decode(address: object, text: str) -> GalleryHead:
+    try:
+        data = json.loads(text)
+        if data["format"] != _FORMAT:
+            raise ValueError(data["format"])
+        if data["version"] > schema.VERSION:
+            raise StoreTooNewError(
+                f"{address}: made by a newer facesearch (format {data['version']}); update "
+                "facesearch"
+            )
+        run = data["run"]
+        faces, photos, without_face, failed = (int(data["totals"][name]) for name in _COUNTS)
+        return GalleryHead(
+            recipe=Recipe.from_dict(data["recipe"]),
+            roots=tuple((int(number), str(path)) for number, path in data["roots"]),
+            options=dict(data["options"]),
+            entered=dict(data["entered"]),
+            indexed_at=str(data["indexed_at"]),
+            run=None if run is None else RunMark(**run),
+            totals=(faces, photos, without_face, failed),
+        )
+    except (ValueError, KeyError, TypeError, RecipeMismatchError) as error:
+        raise StoreError(
+            f"{address}: its description makes no sense ({error}); push the store again"
+        ) from error

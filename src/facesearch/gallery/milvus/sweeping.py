@@ -1,0 +1,50 @@
+"""What is in a gallery and belongs to nothing any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from facesearch.gallery.milvus import schema
+from facesearch.gallery.milvus.rows import split_key
+from facesearch.gallery.milvus.tables import Table
+from facesearch.store import Store
+from facesearch.store.hashes import HashIndex
+
+
+class Wanted:
+    """Which faces a store has, by their keys."""
+
+    def __init__(self, store: Store) -> None:
+        self._contents = store.contents
+        self._known = HashIndex(store.contents)
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return int(np.asarray(self._contents.face_counts)[self._contents.live].sum())
+
+    def row(self, key: str) -> int | None:
+        """The face's content, None where the store has no such face."""
+        content, number = split_key(key)
+        row = self._known.find(self._contents, bytes.fromhex(content))
+        if row is None or not self._contents.live[row]:
+            return None
+        return row if 1 <= number <= int(self._contents.face_counts[row]) else None
+
+
+def sweep_faces(faces: Table, store: Store) -> int:
+    """Removes the faces that the store has not: what a killed run left behind; how many."""
+    wanted = Wanted(store)
+    if faces.count(strong=True) == wanted.count:
+        return 0
+    gone = list(unwanted_faces(faces, wanted))
+    faces.delete(gone)
+    return len(gone)
+
+
+def unwanted_faces(faces: Table, wanted: Wanted) -> Iterator[str]:
+    """The keys of the faces that are not wanted."""
+    for rows in faces.scan((), strong=True):
+        yield from (row[schema.KEY] for row in rows if wanted.row(row[schema.KEY]) is None)
