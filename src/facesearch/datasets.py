@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Literal
+from typing import Literal, TypeVar
 
 from facesearch.errors import DatasetError, UsageError
 
@@ -26,6 +26,8 @@ SAMPLES_SHA256 = "b4da322edb0afd94fdf66c91dfa2087b4cb0ac086896145b355c949ae22303
 STALE_SECONDS = 3600
 LABEL_HEADER = ("path", "name", "group")
 NAMES_BETWEEN = ";"
+Said = TypeVar("Said")
+
 _POI_PHOTOS = 6  # whoever has exactly so many is searched for, as in the course reports
 
 
@@ -205,8 +207,8 @@ def read_labels(path: Path, folder: Path | None = None) -> dict[str, Label]:
     return found
 
 
-def identity(key: str, labels: Mapping[str, Label]) -> Label | None:
-    """The label of the photo at the relative path ``key``: its path before its bare name.
+def identity(key: str, labels: Mapping[str, Said]) -> Said | None:
+    """What is said of the photo at the relative path ``key``: by its path before its bare name.
 
     None where the labels do not name it.
     """

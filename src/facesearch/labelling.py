@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facesearch.datasets import Label, identity, read_labels
+from facesearch.datasets import identity, read_labels
 from facesearch.gallery.persons import ENTERED, labels_of
 from facesearch.store import Store
 from facesearch.store.entered import change_entered
@@ -40,26 +40,27 @@ def label(
         DatasetError: the file cannot be read.
         StoreError: the store is missing, damaged, busy or cannot be written.
     """
-    found = {} if file is None else read_labels(file)
+    read = {} if file is None else read_labels(file)
+    found = {key: label.name for key, label in read.items()}
 
     def change(held: Store) -> dict[str, Any]:
         before = {} if forget else labels_of(held.head.entered)
-        names = {key: label.name for key, label in (before | found).items()}
+        names = before | found
         others = {name: value for name, value in held.head.entered.items() if name != ENTERED}
         return others | ({ENTERED: names} if names else {})
 
     return _summary(change_entered(store, change, wait), found)
 
 
-def _summary(store: Store, found: dict[str, Label]) -> LabelSummary:
+def _summary(store: Store, found: dict[str, str]) -> LabelSummary:
     held = labels_of(store.head.entered)
-    marks = {key: Label(key) for key in held}
+    marks = dict(zip(held, held, strict=True))
     used: set[str] = set()
     photos = 0
     for key in store.files.paths():
         mark = identity(key, marks)
         if mark is not None:
             photos += 1
-            used.add(mark.name)
+            used.add(mark)
     unknown = [key for key in found if key not in used]
     return LabelSummary(str(store.path), len(held), photos, len(unknown), tuple(unknown[:10]))

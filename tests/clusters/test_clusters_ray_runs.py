@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from facesearch.errors import FacesearchError, InterruptedRunError
+from facesearch.errors import ClusterError, FacesearchError, InterruptedRunError
 from facesearch.indexing import RunState
 from photo_library import Library, arrays_of
 
@@ -121,6 +121,26 @@ def test_workers_that_cannot_be_set_up(busy_library: Library, machines) -> None:
 
     library.hooks["factory"] = refusing
     with pytest.raises(FacesearchError, match="--device gpu: there is none here; leave the option"):
+        library.index(cluster="auto")
+
+
+@pytest.mark.full
+@pytest.mark.timeout(300)
+def test_from_elsewhere(busy_library: Library, machines) -> None:
+    library = busy_library
+    furnish(library)
+    library.index(cluster=machines.for_clients, item_timeout=1)
+    assert library.store.content_digest() == library.digest_of_a_fresh_store(item_timeout=1)
+
+
+@pytest.mark.full
+def test_nobody_answers(busy_library: Library, machines, monkeypatch) -> None:
+    library = busy_library
+    library.add_many(5)
+    with pytest.raises(ClusterError, match=r"^ray://127.0.0.1:9: no answer .* at 127.0.0.1:9\?$"):
+        library.index(cluster="ray://127.0.0.1:9")
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
+    with pytest.raises(ClusterError, match=r"^127.0.0.1:9: no answer .* at 127.0.0.1:9\?$"):
         library.index(cluster="auto")
 
 

@@ -42,9 +42,23 @@ class RunningServer:
     def _launch(self) -> None:
         from milvus import MilvusServer, MilvusServerConfig
 
+        class Config(MilvusServerConfig):  # type: ignore[misc]
+            """A port counts as free though connections of a killed server linger there."""
+
+            def try_bind_port(self, port: int) -> socket.socket | None:
+                probe = socket.socket()
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                    probe.listen()
+                except OSError:
+                    probe.close()
+                    return None
+                return probe
+
         here = Path.cwd()
         try:
-            config = MilvusServerConfig(data_dir=str(self._folder), proxy_port=self.port)
+            config = Config(data_dir=str(self._folder), proxy_port=self.port)
             config.template_text = config.template_text.replace(
                 "\netcd:\n", f"\netcd:\n  config:\n    path: {self._etcd()}\n", 1
             )

@@ -32,8 +32,9 @@ def test_there_and_back_and_the_same_answers(tmp_path, on_server) -> None:
     path, back = tmp_path / "faces.npz", tmp_path / "back.npz"
     store = write_store(path)
     push(path, on_server, PLAIN)
+    theirs, ours = open_gallery(on_server), open_gallery(path)
     for search in SEARCHES:
-        assert answers(on_server, rows(2, 1), search) == answers(path, rows(2, 1), search)
+        assert answers(theirs, rows(2, 1), search) == answers(ours, rows(2, 1), search)
     assert problems_of(on_server, False) == []
     pull(on_server, back, PLAIN)
     assert Store.open(back).content_digest() == store.content_digest()

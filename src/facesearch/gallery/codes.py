@@ -14,7 +14,6 @@ from facesearch.search import CODERS, SearchBackend, load_backend
 from facesearch.search.codes import CHECKSUM, Arrays, CodedArray, Coder, checksums
 from facesearch.store import Store
 from facesearch.store.archive import Member, damaged
-from facesearch.store.attached import load_attached, save_attached
 from facesearch.store.segments import Segment
 
 _WITHOUT_CODES = "faiss-flat"
@@ -101,6 +100,8 @@ def _codes(store: Store, segment: Segment, coder: Coder) -> Arrays | None:
     """The codes kept beside the store, made now if there are none; None where they cannot be kept,
     for then every query would make them anew.
     """
+    from facesearch.store.attached import load_attached, save_attached
+
     found = load_attached(store, segment, coder.name)
     if found is not None:
         return found

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facesearch.datasets import Label, identity
 from facesearch.store import Store
 
 ENTERED = "labels"
@@ -21,24 +20,26 @@ Ints = NDArray[np.int64]
 _NAMES_AMONG = 100_000
 
 
-def person_of(root: str, key: str, labels: Mapping[str, Label]) -> str:
+def person_of(root: str, key: str, labels: Mapping[str, str]) -> str:
     """Whom the photo ``key`` (its path below ``root``) shows: its label, else the name of its
     folder.
     """
-    label = identity(key, labels) if labels else None
-    if label is not None:
-        return label.name
+    if labels:
+        from facesearch.datasets import identity  # not above: most stores have no labels
+
+        if (label := identity(key, labels)) is not None:
+            return label
     folder, _, _ = key.rpartition("/")
     if not folder:  # beside no folder of the root's own: the root itself, or what holds the file
         folder = root if key else root.rpartition("/")[0]
     return folder.rstrip("/").rpartition("/")[2]
 
 
-def labels_of(entered: Mapping[str, Any]) -> dict[str, Label]:
-    """The labels among what people entered."""
+def labels_of(entered: Mapping[str, Any]) -> dict[str, str]:
+    """The labels among what people entered: names by photo."""
     held = entered.get(ENTERED)
     pairs = held.items() if isinstance(held, dict) else ()
-    return {str(key): Label(str(name)) for key, name in pairs}
+    return {str(key): str(name) for key, name in pairs}
 
 
 class Persons:
