@@ -1,6 +1,7 @@
 """A Ray cluster of several "machines" on this one, for tests; ``ray_machines.py MACHINES``.
 
-Says its addresses, its own and the one for clients, then waits until standard input ends. It listens on the loopback interface alone
+Says its addresses, its own and the one for clients, then waits until standard input ends. It listens on the
+loopback interface alone
 and asks for the token in the environment; its files lie in RAY_TMPDIR.
 """
 

@@ -54,4 +54,4 @@ def test_the_extra_is_missing(monkeypatch, missing: str) -> None:
     )
     with pytest.raises(ClusterError) as caught:
         open_pool("local", JOB)
-    assert str(caught.value) == (f'--cluster needs {missing}; run: pip install "facesearch[ray]"')
+    assert str(caught.value) == (f'--cluster needs {missing}; run: pip install "ray[data]"')

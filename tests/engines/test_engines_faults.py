@@ -142,7 +142,6 @@ def rpc_failed(code: str) -> Exception:
         (lambda: failed(3, "memory limit exceeded"), "make room, then run the same command again"),
         (lambda: rpc_failed("RESOURCE_EXHAUSTED"), "full, or limited by a quota"),
         (lambda: rpc_failed("DEADLINE_EXCEEDED"), r"no answer within 1\.5 s; .*MILVUS_TIMEOUT"),
-        (lambda: rpc_failed("UNAVAILABLE"), "no server answers there; start it"),
         (lambda: failed(65535, "something\nelse " + "x" * 300), "something else x{150}"),
     ],
 )
@@ -154,6 +153,22 @@ def test_what_a_server_says_in_one_line(connected, lite, error, told) -> None:
     assert "\n" not in str(found.value)
     assert len(str(found.value)) < 500
     assert client.calls == 1
+
+
+def test_what_is_below_what_pymilvus_says(connected) -> None:
+    error = failed(2, "Fail connecting to server on x, illegal connection params")
+    error.__cause__, error.__context__ = error, rpc_failed("UNAUTHENTICATED")
+    connection, client = connected(error)
+    with pytest.raises(StoreError, match="user, password or token refused"):
+        connection.call("query")
+    assert client.calls == 1
+
+
+def test_a_server_that_went_away_is_waited_for_until_the_time_is_over(connected) -> None:
+    connection, client = connected(*[rpc_failed("UNAVAILABLE")] * 100)
+    with pytest.raises(StoreError, match="no server answers there; start it"):
+        connection.call("query")
+    assert 2 < client.calls < 10
 
 
 def test_a_collection_that_is_gone(connected) -> None:
@@ -207,7 +222,7 @@ def test_without_the_extra(lite, monkeypatch, missing) -> None:
 
     monkeypatch.delitem(sys.modules, missing, raising=False)
     monkeypatch.setattr(builtins, "__import__", refusing)
-    with pytest.raises(StoreError, match=r'pip install "facesearch\[milvus\]"') as error:
+    with pytest.raises(StoreError, match=r"run: pip install (pymilvus$|milvus-lite)") as error:
         Connection(lite, create=True)
     assert "\n" not in str(error.value)
 

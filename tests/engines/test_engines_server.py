@@ -168,7 +168,7 @@ def test_user_and_password(tmp_path, tmp_path_factory, request, monkeypatch) -> 
     connection = Connection(address)
     connection.call("create_user", "reader", "Reader123")
     connection.call("create_role", "reading")
-    for right in ("Search", "Query", "Load", "DescribeCollection", "GetLoadState"):
+    for right in ("Search", "Query", "Load"):
         connection.call("grant_privilege", "reading", "Collection", right, "*")
     for right in ("ShowCollections", "DescribeCollection"):
         connection.call("grant_privilege", "reading", "Global", right, "*")

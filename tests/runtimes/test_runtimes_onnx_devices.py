@@ -126,7 +126,7 @@ def test_without_the_package_for_gpus(install: Install) -> None:
 
     assert _refusal(GPU) == (
         "ONNX Runtime finds no GPU here; use --device cpu, or on an NVIDIA machine: "
-        "pip install 'facesearch[gpu]'"
+        "pip install 'onnxruntime-gpu[cuda,cudnn]'"
     )
     with pytest.raises(DeviceError, match="--device cpu"):
         device_name(GPU, "mtcnn-pnet")

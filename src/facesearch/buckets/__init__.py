@@ -32,6 +32,8 @@ _PIECE = 64 << 20  # what is read at a time where an object need not be held who
 _MODULES = {"s3": "facesearch.buckets.s3", "gs": "facesearch.buckets.gs"}
 """Scheme -> the module whose ``Service`` speaks with it."""
 
+_PACKAGES = {"s3": "s3fs", "gs": "gcsfs"}
+
 
 class Object(NamedTuple):
     """An object as its bucket lists it; ``version`` changes whenever it is written anew."""
@@ -144,7 +146,7 @@ def _connected(scheme: str, process: int) -> BucketService:
     except ImportError as error:
         raise FacesearchError(
             f"{scheme}://: {SERVICES[scheme]} needs packages that are not installed ({error}); "
-            f'run: pip install "facesearch[{scheme}]"'
+            f"run: pip install {_PACKAGES[scheme]}"
         ) from error
 
 

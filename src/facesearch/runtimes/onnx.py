@@ -142,7 +142,9 @@ def _gpu_remedy() -> str:
     try:
         version("onnxruntime-gpu")
     except PackageNotFoundError:
-        return "use --device cpu, or on an NVIDIA machine: pip install 'facesearch[gpu]'"
+        return (
+            "use --device cpu, or on an NVIDIA machine: pip install 'onnxruntime-gpu[cuda,cudnn]'"
+        )
     # Both packages bring the same folder, so the one installed last is the one that runs.
     return (
         "the package without GPU support lies over the other; run: pip uninstall -y onnxruntime "

@@ -121,7 +121,8 @@ def _device(tf: Any, wanted: str) -> str:
     if wanted == "gpu":
         raise DeviceError(
             "TensorFlow finds no GPU here; use --device cpu, or install on an NVIDIA machine: pip "
-            "install 'facesearch[gpu]' for FaceNet, 'tensorflow[and-cuda]' for the other systems"
+            "install 'onnxruntime-gpu[cuda,cudnn]' for FaceNet, 'tensorflow[and-cuda]' for the "
+            "other systems"
         )
     return "/CPU:0"
 

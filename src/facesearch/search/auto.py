@@ -38,5 +38,5 @@ def choose(name: str, faces: int) -> Choice:
 _NOTES = {
     "faiss": "searching {:,} faces with faiss: the same answers as scikit-learn, sooner",
     "sklearn": "searching {:,} faces with scikit-learn; faiss gives the same answers sooner: "
-    'pip install "facesearch[faiss]"',
+    "pip install faiss-cpu",
 }

@@ -9,8 +9,7 @@ from facesearch.errors import UsageError
 from facesearch.search.threads import Team
 
 _MISSING = (
-    "the search back ends called faiss are not installed; install them with: "
-    'pip install "facesearch[faiss]"'
+    "the search back ends called faiss are not installed; install them with: pip install faiss-cpu"
 )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from facesearch.clusters.ray import leftovers
 from facesearch.clusters.ray.conductor import Conductor
 from facesearch.clusters.ray.reader import ReaderSpec, table_of
 from facesearch.clusters.ray.session import Wanted, connect, readers_for
@@ -58,15 +59,17 @@ class DriverSpec:
     def __call__(self) -> Driver:
         """Connect; raises ``ClusterError``."""
         _print_nowhere(self.wanted.folder)
+        watching = leftovers.watch(self.wanted.folder) if self.wanted.folder else None
         connect(self.wanted)
-        return Driver(self)
+        return Driver(self, watching)
 
 
 class Driver:
     """A ``Worker`` whose items are calls; it keeps one conductor."""
 
-    def __init__(self, spec: DriverSpec) -> None:
+    def __init__(self, spec: DriverSpec, watching: object) -> None:
         self._spec = spec
+        self._watching = watching  # as long as this process lives
         self._conductor: Any = None
         self._asked: deque[Any] = deque()
         self._tables: list[Any] = []
@@ -169,6 +172,4 @@ def require_installed() -> None:
 
     missing = [name for name in ("ray", "pyarrow") if find_spec(name) is None]
     if missing:
-        raise ClusterError(
-            f'--cluster needs {" and ".join(missing)}; run: pip install "facesearch[ray]"'
-        )
+        raise ClusterError(f'--cluster needs {" and ".join(missing)}; run: pip install "ray[data]"')

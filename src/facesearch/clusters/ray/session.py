@@ -11,6 +11,7 @@ import math
 import os
 import re
 import secrets
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 _STORE_BYTES = 256 << 20  # results wait here for the run, listings for the readers
 _LOOPBACK = "127.0.0.1"
+_CLIENT_PORT = 10001  # Ray's own default
+_CONNECT_SECONDS = 10.0
 
 _ALWAYS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_DISABLE_PROGRESS_BARS": "1"}
 _LOCAL = {
@@ -54,6 +57,8 @@ def connect(wanted: Wanted) -> None:
     Raises:
         ClusterError: Ray cannot be loaded, or the cluster does not answer or does not fit.
     """
+    if not wanted.folder:
+        _require_listener(wanted.address)
     os.environ.update(_ALWAYS)
     options: dict[str, Any] = {"address": wanted.address}
     if wanted.folder:
@@ -97,6 +102,16 @@ def readers_for(wanted: Wanted) -> Readers:
             "--jobs up to how many workers it will have"
         )
     return Readers(count, gpus=_share(gpus, count), memory=wanted.worker_bytes, shared=True)
+
+
+def _require_listener(address: str) -> None:
+    """Raises at once where nobody listens; Ray would try for minutes."""
+    place = urlsplit(address if "://" in address else f"//{address}")
+    try:
+        host, port = place.hostname or "", place.port or _CLIENT_PORT
+        socket.create_connection((host, port), _CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise ClusterError(_why(address, error)) from error
 
 
 def _room(nodes: Sequence[Mapping[str, float]], kind: str, worker_bytes: int) -> int:

@@ -21,7 +21,9 @@ _NOT_FOUND = 100
 _DENIED = (1400, 1401)
 _NO_RIGHT = 1402
 # A server that starts again, or spreads a collection over its nodes anew: it will be ready soon.
-_SOON_READY = frozenset({1, 2, 5, 8, 101, 103, 106, 500, 501, 502, 503, 504, 600, 901, 902})
+_SOON_READY = frozenset(
+    {"UNAVAILABLE", 1, 2, 5, 8, 101, 103, 106, 500, 501, 502, 503, 504, 600, 901, 902}
+)
 _FULL = frozenset({3, 4, 9})
 
 _log = logging.getLogger(__name__)
@@ -96,7 +98,7 @@ def _pymilvus(address: EngineAddress) -> Any:
     try:
         import pymilvus
     except ImportError as error:
-        raise StoreError(f'{address}: needs pymilvus; pip install "facesearch[milvus]"') from error
+        raise StoreError(f"{address}: needs pymilvus; run: pip install pymilvus") from error
     finally:
         if before is None:
             del os.environ[disabled]
@@ -123,7 +125,7 @@ def _lite(address: EngineAddress, create: bool) -> str:
         from milvus_lite.server_manager import server_manager_instance
     except ImportError as error:
         raise StoreError(
-            f'{address}: needs Milvus Lite; pip install "facesearch[milvus]" (there is none for '
+            f"{address}: needs Milvus Lite; run: pip install milvus-lite (there is none for "
             "Windows: run a server)"
         ) from error
     uri = server_manager_instance.start_and_get_uri(str(path))
@@ -169,10 +171,29 @@ def _is_of_engine(error: Exception) -> bool:
 
 
 def _code(error: Exception) -> int | str:
-    """Milvus's number of the error, or the name of gRPC's."""
-    code = getattr(error, "code", "")
+    """Milvus's number of the error, or the name of gRPC's where that says more: pymilvus calls
+    whatever happens while it connects one thing.
+    """
+    below = _below(error)
+    code = getattr(error if below is None else below, "code", "")
     code = code() if callable(code) else code
     return code if isinstance(code, int) else str(getattr(code, "name", code))
+
+
+def _below(error: BaseException) -> BaseException | None:
+    """The error of gRPC from which this one came."""
+    import grpc
+
+    seen: list[BaseException] = []
+    left: list[BaseException | None] = [error]
+    while left:
+        found = left.pop()
+        if isinstance(found, grpc.RpcError):
+            return found
+        if found is not None and found not in seen:
+            seen.append(found)
+            left += [found.__cause__, found.__context__]
+    return None
 
 
 def _first_line(error: Exception) -> str:
