@@ -1,7 +1,8 @@
 """Several stores become one, without reading a photo again.
 
 Roots that are the same folder become one, contents with the same bytes are one, and of a file that
-several stores have the one indexed last counts. The rows pass from file to file a piece at a time.
+several stores have, in folders inside each other too, the one indexed last counts. The rows pass
+from file to file a piece at a time.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from facesearch.errors import RecipeMismatchError, UsageError
 from facesearch.locations import Address
+from facesearch.overlaps import rows_to_take
 from facesearch.store import SINGLE_FILE_BYTES, Root, Store
 from facesearch.store.assembly import Source, assemble, held_for_writing, write_store
 from facesearch.store.head import Head
@@ -68,9 +70,11 @@ def merge(paths: Sequence[Path], output: Path, options: MergeOptions | None = No
         roots, known_as = join_roots(stores, Path(os.path.realpath(output)).parent)
         # The one indexed last comes first, for the first one that has a file counts.
         order = sorted(range(len(stores)), key=lambda index: stores[index].indexed_at, reverse=True)
-        made = assemble([Source(stores[index], known_as[index]) for index in order])
+        newest, known_as = [stores[index] for index in order], [known_as[index] for index in order]
+        taken = rows_to_take(newest, roots, known_as)
+        made = assemble(list(map(Source, newest, known_as, taken)))
         if not options.dry_run:
-            head = _head_of([stores[index] for index in order], roots)
+            head = _head_of(newest, roots)
             write_store(output, head, made, options.single_file_bytes)
     return MergeSummary(
         store=str(output),

@@ -103,7 +103,9 @@ def split_evenly(
     options = options or SplitOptions()
     store = Store.open(path)
     if not 1 <= parts <= max(1, len(store.files)):
-        raise UsageError(f"{path}: {len(store.files):,} photos cannot be cut into {parts:,} stores")
+        raise UsageError(
+            f"{path}: {len(store.files):,} photos cannot be cut into {parts:,} stores; ask for fewer"
+        )
     digits = len(str(parts))
     outputs = [
         output.with_name(f"{output.stem}-{number:0{digits}}{output.suffix}")
@@ -119,7 +121,8 @@ def parts_of(path: Path, faces: int) -> int:
     Raises:
         StoreError: it is missing or damaged.
     """
-    return max(1, -(-len(Store.open(path).faces) // faces))
+    store = Store.open(path)
+    return max(1, min(-(-len(store.faces) // faces), len(store.files)))
 
 
 def _writer_of(path: Path, store: Store, options: SplitOptions) -> StoreWriter:

@@ -363,3 +363,28 @@ def test_roots_in_object_storage(photos, tmp_path):
     store = Store.open(tmp_path / "c.npz")
     assert [(root.path, root.relative) for root in store.roots] == [("s3://bucket/a",) * 2]
     assert list(store.files.paths()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("days", [(1, 2), (2, 1)])
+@pytest.mark.parametrize("outer", ["/ph", "s3://bucket/ph"])
+def test_a_folder_inside_another_ones(photos, tmp_path, days, outer):
+    """A file that both have is there once, as the store indexed last has it."""
+    whole = {(0, key): f"old {key}" for key in ("anna/1", "anna/2", "anna.jpg", "bob/1")}
+    inner = {(0, "1"): "new 1", (0, "3"): "new 3"}
+    names = [tmp_path / "whole.npz", tmp_path / "inner.npz"]
+    for name, root, files, day in zip(
+        names, (outer, f"{outer}/anna"), (whole, inner), days, strict=True
+    ):
+        fill(photos, name, [root], files, f"2026-01-0{day}T00:00:00Z")
+    summary = merge(names, tmp_path / "both.npz")
+    store = Store.open(tmp_path / "both.npz")
+    found = {f"{root}/{key}": content for (root, key), content in held(store).items()}
+    texts = {f"{outer}/{key}": text for (_, key), text in whole.items()}
+    texts |= {f"{outer}/anna/3": "new 3"}
+    if days[1] > days[0]:
+        texts |= {f"{outer}/anna/1": "new 1"}
+    expected = {path: photos.result(text).content_hash for path, text in texts.items()}
+    assert found == expected
+    assert len(store.files) == len(expected)
+    assert summary.copies == 1
+    assert check_path(tmp_path / "both.npz") == []

@@ -147,7 +147,7 @@ def test_a_merge_that_fails_loses_nothing(photos, tmp_path, monkeypatch, caplog,
         for key in KEYS[:6]:
             one_by_one(photos, writer, [key])
             joined(writer)
-        assert gate.begun > 1  # it was tried again
+        assert gate.begun == 1  # what fails once is left to the end of the run
         assert "segments not merged" in caplog.text
         assert list(Store.open(path).files.paths()) == KEYS[:6]
         writer.finish()
@@ -162,8 +162,6 @@ def test_a_merge_that_cannot_get_its_name_is_dropped(photos, tmp_path, monkeypat
         joined(writer)
         (path.with_name("s.npz.parts") / MERGED).unlink()
         photos.fill(writer, [KEYS[2]])
-        with pytest.raises(StoreError, match=r"s\.npz"):
-            writer.commit((3, 3))
         writer.commit((3, 3))
         assert list(Store.open(path).files.paths()) == KEYS[:3]
         assert check_store(Store.open(path)) == []

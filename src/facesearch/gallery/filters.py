@@ -114,8 +114,8 @@ class Filters:
                 f"--{name} {text}" for name, text in _span(where.since, where.until) if text
             )
             raise UsageError(
-                f"{span}: the store has no photos taken then; the capture time of "
-                f"{self.undated():,} is not known"
+                f"{span}: the store has no photos taken then; ask for another time (the capture "
+                f"time of {self.undated():,} of its {len(self._store.files):,} photos is not known)"
             )
         return found
 

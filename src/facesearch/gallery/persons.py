@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ ENTERED = "labels"
 Ints = NDArray[np.int64]
 
 _NAMES_AMONG = 100_000
+_REMEMBERED = 8
+_DRIVE = re.compile(r"[A-Za-z]:\\|\\\\")  # a folder of Windows
 
 
 def person_of(root: str, key: str, labels: Mapping[str, str]) -> str:
@@ -30,8 +33,9 @@ def person_of(root: str, key: str, labels: Mapping[str, str]) -> str:
         if (label := identity(key, labels)) is not None:
             return label
     folder, _, _ = key.rpartition("/")
-    if not folder:  # beside no folder of the root's own: the root itself, or what holds the file
-        folder = root if key else root.rpartition("/")[0]
+    if not folder:  # directly in the root, or the root is the photo
+        folder = root.replace("\\", "/") if _DRIVE.match(root) else root
+        folder = folder if key else folder.rpartition("/")[0]
     return folder.rstrip("/").rpartition("/")[2]
 
 
@@ -48,9 +52,17 @@ class Persons:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._labels = labels_of(store.head.entered)
+        self._asked: dict[str, NDArray[np.bool_]] = {}
 
     def files_of(self, name: str) -> NDArray[np.bool_]:
-        """(files,) bool: which files show the person."""
+        """(files,) bool: which files show the person; the last few are remembered."""
+        if name not in self._asked:
+            if len(self._asked) >= _REMEMBERED:
+                self._asked.clear()
+            self._asked[name] = self._files_of(name)
+        return self._asked[name]
+
+    def _files_of(self, name: str) -> NDArray[np.bool_]:
         if self._labels:
             return np.array([each == name for each in self._each()], np.bool_)
         files = self._store.files

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from facesearch.errors import StoreBusyError, StoreError
 from facesearch.store.archive import META, Archive, Member
+from facesearch.store.derived import inline_members
 from facesearch.store.disk import storing
 from facesearch.store.head import DerivedEntry
 from facesearch.store.layout import Layout
@@ -90,7 +91,7 @@ def save_attached(store: Store, segment: Segment, name: str, members: Iterable[M
             entry = layout.write_derived(_entry_name(name, made_from), members, made_from, True)
             kept = dict(_without_stale(now.head.derived, name, digests))
             head = replace(now.head, derived={**kept, _entry_name(name, made_from): entry})
-            layout.write_head(head, _inline_members(now))
+            layout.write_head(head, inline_members(now))
             layout.sweep(head)
     finally:
         lock.release()
@@ -115,13 +116,3 @@ def _without_stale(
     for key, entry in held.items():
         if entry.made_from in digests or not ours.fullmatch(key):
             yield key, entry
-
-
-def _inline_members(store: Store) -> Iterator[Member]:
-    """The arrays that lie in the head itself, to be written again as they are."""
-    if store.head.inline:
-        archive = store.segments[0].archive
-        for name in archive.names:
-            if name != META:
-                array = archive.verified(name)
-                yield Member(name, archive.dtype(name), array.shape, (array,))

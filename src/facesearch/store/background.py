@@ -11,6 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from facesearch.errors import StoreError
 from facesearch.store import compaction
 from facesearch.store.archive import Member
 from facesearch.store.head import SegmentEntry
@@ -45,6 +46,12 @@ class BackgroundMerge:
         self._stopping = threading.Event()
         self._sources: tuple[str, ...] = ()
         self._written: _Written | None = None
+        self._failed = False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether to begin another: none is under way and none has failed in this run."""
+        return self._thread is None and not self._failed
 
     @property
     def kept(self) -> tuple[str, ...]:
@@ -77,7 +84,8 @@ class BackgroundMerge:
         except _StoppedError:
             pass
         except BaseException as error:
-            # The segments are all there; a later commit tries again, or the end of the run does.
+            # The segments are all there, and the end of the run merges them.
+            self._failed = True
             _log.warning("%s: segments not merged: %s", store.path, error)
 
     def _stoppable(self, members: Iterator[Member]) -> Iterator[Member]:
@@ -93,10 +101,8 @@ class BackgroundMerge:
     def take_in(
         self, entries: list[SegmentEntry], segments: list[Segment]
     ) -> tuple[list[SegmentEntry], list[Segment]]:
-        """The same rows with what was merged by now in place of what it was made of.
-
-        Raises:
-            OSError: it could not be given its name; it is dropped then.
+        """The same rows with what was merged by now in place of what it was made of; without, where
+        it could not be given its name.
         """
         thread = self._thread
         if thread is None or thread.is_alive():
@@ -105,9 +111,15 @@ class BackgroundMerge:
         written, self._written = self._written, None
         if written is None:
             return entries, segments
-        entry, segment = self._layout.name_segment(
-            MERGED, written.digest, written.counts, settled=False
-        )
+        try:
+            entry, segment = self._layout.name_segment(
+                MERGED, written.digest, written.counts, settled=False
+            )
+        except (OSError, StoreError) as error:
+            # It was to save time later; what it was made of is all there.
+            self._failed = True
+            _log.warning("%s: segments not merged: %s", self._layout.head, error)
+            return entries, segments
         start = [held.name for held in entries].index(self._sources[0])
         stop = start + len(self._sources)
         return (

@@ -316,7 +316,7 @@ class StoreWriter:
         if start == len(segments) - 1:
             return entries, segments, None
         if sum(sizes[start:]) > MERGE_AT_ONCE_BYTES:
-            return entries, segments, None if self._beside.kept else start
+            return entries, segments, start if self._beside.wanted else None
         head = replaced(self._head, segments=tuple(entries))
         merge = compaction.side_by_side(
             Store(self._store.path, head, segments), start, len(segments)
