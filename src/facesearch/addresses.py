@@ -62,7 +62,8 @@ def parse_store(named: str | os.PathLike[str] | EngineAddress) -> StoreName:
         return named
     text = os.fspath(named)
     match = _ADDRESS.fullmatch(text)
-    if match is not None:
+    # Another name with "+" and ":" in it may be a file's.
+    if match is not None and (match[1] in ENGINES or match[3].startswith("//")):
         return _address(text, *match.groups())
     if _FOREIGN.match(text):
         raise UsageError(f"{_bare(text)}: a store is a file here or {_forms()}; write one of these")
@@ -81,7 +82,9 @@ def _address(text: str, engine: str, kind: str, rest: str) -> EngineAddress:
 
 
 def _in_file(text: str, engine: str, rest: str) -> EngineAddress:
-    path, _, collection = rest.partition("#")
+    path, _, collection = rest.rpartition("#")
+    if not _COLLECTION.fullmatch(collection) or not path:
+        path, collection = rest, ""
     if not path.removeprefix("//"):
         raise UsageError(f"{text}: names no file; write {engine}+file:PATH#COLLECTION")
     # Written as file URLs are, the path is absolute behind the two slashes.
@@ -92,16 +95,18 @@ def _in_file(text: str, engine: str, rest: str) -> EngineAddress:
 
 
 def _at_server(text: str, engine: str, kind: str) -> EngineAddress:
-    try:
-        parts = urlsplit(text)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise UsageError(f"{_bare(text)}: {error}; write {_forms(engine)}") from error
-    if "@" in parts.netloc or parts.query or parts.fragment:
+    if "@" in text or "?" in text or "#" in text:
         raise UsageError(
             f"{_bare(text)}: an address is shown and remembered, so no credentials or options "
             f"belong into it; user, password or token come from the environment ({_said(engine)})"
         )
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:  # its words repeat what may be secret
+        raise UsageError(
+            f"{_bare(text)}: its host or port makes no sense; write {_forms(engine)}"
+        ) from None
     names = [name for name in parts.path.split("/") if name]
     if not host or not 1 <= len(names) <= 2:
         raise UsageError(f"{_bare(text)}: not complete; write {_forms(engine)}")
@@ -129,7 +134,7 @@ def _collection(text: str, name: str) -> str:
 
 def _bare(text: str) -> str:
     """An address without whatever may be secret in it."""
-    text = re.sub(r"//[^/]*@", "//", text)
+    text = re.sub(r"//.*@", "//", text, flags=re.DOTALL)
     return re.split(r"[?#]", text, maxsplit=1)[0]
 
 

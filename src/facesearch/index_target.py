@@ -106,6 +106,10 @@ def _take_engine(
             f"{address}: --rebuild and --redetect make a new store; index into another collection, "
             "or into a file and facesearch push it"
         )
+    if options.offline:
+        _refuse_network(paths)
+        if address.file is None:
+            raise UsageError(f"--offline: {address} is a server; leave the option out")
     if address.file is not None and not address.file.exists():
         choose_scopes(None, paths, Path.cwd())  # a mistyped name should leave nothing behind
     writer = engine_of(address).open_writer(address, options.wait)
@@ -113,6 +117,8 @@ def _take_engine(
         held = writer.held
         options = with_remembered(held, options)
         recipe = choose_recipe(held, replace(options, redetect=True))
+        if options.offline:
+            _refuse_network(paths or (all_paths(held, ()) if held is not None else ()))
         choose_scopes(held, paths, Path.cwd(), options.exclude)
         writer.begin(recipe)
     except BaseException:

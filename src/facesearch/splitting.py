@@ -104,7 +104,8 @@ def split_evenly(
     store = Store.open(path)
     if not 1 <= parts <= max(1, len(store.files)):
         raise UsageError(
-            f"{path}: {len(store.files):,} photos cannot be cut into {parts:,} stores; ask for fewer"
+            f"{path}: {len(store.files):,} photos cannot be cut into {parts:,} stores; ask for "
+            "fewer"
         )
     digits = len(str(parts))
     outputs = [

@@ -1,8 +1,8 @@
 """A Ray cluster of several "machines" on this one, for tests; ``ray_machines.py MACHINES``.
 
-Says its addresses, its own and the one for clients, then waits until standard input ends. It listens on the
-loopback interface alone
-and asks for the token in the environment; its files lie in RAY_TMPDIR.
+Says its addresses, its own and the one for clients, then waits until standard input ends. It
+listens on the loopback interface alone and asks for the token in the environment; its files lie in
+RAY_TMPDIR.
 """
 
 from __future__ import annotations

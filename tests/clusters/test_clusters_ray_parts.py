@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from facesearch.clusters import ClusterJob
 from facesearch.clusters import ray as room
+from facesearch.clusters.ray import leftovers
 from facesearch.clusters.ray.driver import Answer, Call
 from facesearch.clusters.ray.reader import COLUMN, Finished, Reader, ReaderSpec, table_of
 from facesearch.clusters.ray.session import _room, _share, _why
@@ -241,8 +242,13 @@ def test_where_a_running_cluster_is_looked_for(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
     assert room._running_cluster() == ""
     (tmp_path / "ray").mkdir()
-    (tmp_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:6379\n")
-    assert room._running_cluster() == "127.0.0.1:6379"
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        begun = f"127.0.0.1:{listening.getsockname()[1]}"
+        (tmp_path / "ray" / "ray_current_cluster").write_text(f"{begun}\n")
+        assert room._running_cluster() == begun
+        monkeypatch.setenv("RAY_ADDRESS", "auto")
+        assert room._running_cluster() == begun
+    assert room._running_cluster() == ""  # what a cluster that was killed has left
     monkeypatch.setenv("RAY_ADDRESS", "ray://there:10001")
     assert room._running_cluster() == "ray://there:10001"
 
@@ -252,5 +258,5 @@ def test_what_killed_runs_left_is_removed(tmp_path) -> None:
     left, foreign = tmp_path / "facesearch-ray-999999999-x", tmp_path / "facesearch-ray-notes-x"
     for folder in (ours, left, foreign):
         folder.mkdir()
-    room._sweep(tmp_path)
+    leftovers._sweep(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted((ours, foreign))

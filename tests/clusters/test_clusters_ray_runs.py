@@ -106,9 +106,10 @@ def test_a_ray_of_ones_own(busy_library: Library, machines, monkeypatch, capfd) 
     assert not [one for one in started - before if is_left(one)]
     home = Path(os.environ["HOME"])
     assert [path.name for path in home.iterdir()] == ["compiled"], "no token, nothing else"
-    assert not list(Path(tempfile.gettempdir()).glob(f"facesearch-ray-{os.getpid()}-*"))
+    assert not list(Path(tempfile.gettempdir()).glob("facesearch-ray-*"))
 
 
+@pytest.mark.full
 @pytest.mark.timeout(120)
 def test_workers_that_cannot_be_set_up(busy_library: Library, machines) -> None:
     """What a worker refuses is told once, in its own words and with its machine."""

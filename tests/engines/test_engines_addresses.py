@@ -102,3 +102,19 @@ def test_two_names_are_spelled_in_two_ways(one, other) -> None:
 def test_the_folders_of_a_file() -> None:
     assert folder_tokens(3, "a/b/c.jpg") == ["3:", "3:a", "3:a/b", "3:a/b/c.jpg"]
     assert folder_tokens(3, "") == ["3:"]
+
+
+@pytest.mark.parametrize("secret", ["pa/ss", "p#a", "p?a", "1:2", "a@b"])
+def test_whatever_stands_before_the_host_is_not_repeated(secret):
+    with pytest.raises(UsageError) as error:
+        parse_store(f"milvus+http://somebody:{secret}@host/c")
+    said = str(error.value)
+    assert said.startswith("milvus+http://host/c: an address is shown and remembered")
+    assert secret not in said
+    assert "somebody" not in said
+
+
+def test_files_whose_names_look_nearly_like_addresses(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert parse_store("mum+dad:2019.npz") == tmp_path / "mum+dad:2019.npz"
+    assert parse_store("milvus+file:a#b.db").file == tmp_path / "a#b.db"

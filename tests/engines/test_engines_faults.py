@@ -230,7 +230,7 @@ def test_without_the_extra(lite, monkeypatch, missing) -> None:
 def test_a_file_that_is_no_milvus_lite(tmp_path) -> None:
     path = tmp_path / "text.db"
     path.write_text("a letter")
-    with pytest.raises(StoreError, match="cannot be opened; another process has it, or it is no"):
+    with pytest.raises(StoreError, match=r"cannot be opened; another process has it, or it is no"):
         open_gallery(parse_store(f"milvus+file:{path}"))
     assert path.read_text() == "a letter"
 

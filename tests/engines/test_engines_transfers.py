@@ -29,7 +29,7 @@ from facesearch.records import PhotoEntry
 from facesearch.store import Root, Store, StoreWriter, check_path
 from facesearch.store.head import RunMark
 from facesearch.transferring import pull, push
-from small_store import result_of_rows, store_of_rows
+from small_store import recipe, result_of_rows, store_of_rows
 
 PLAIN = TransferOptions()
 
@@ -243,3 +243,49 @@ def test_a_description_of_any_length(tmp_path, lite) -> None:
     pull(lite, back, PLAIN)
     assert Store.open(back).content_digest() == Store.open(path).content_digest()
     assert len(Store.open(back).roots) == 1500
+
+
+@pytest.mark.parametrize("made", [1, 2])
+def test_a_push_goes_on_where_the_making_of_collections_was_cut_off(
+    tmp_path, lite, monkeypatch, made
+) -> None:
+    path, back = tmp_path / "faces.npz", tmp_path / "back.npz"
+    store = write_store(path, photos=8)
+    real, done = schema._make, []
+
+    def cut_off(*arguments: object) -> None:
+        if len(done) == made:
+            raise KeyboardInterrupt
+        done.append(real(*arguments))
+
+    monkeypatch.setattr(schema, "_make", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        push(path, lite, PLAIN)
+    monkeypatch.setattr(schema, "_make", real)
+    push(path, lite, PLAIN)
+    pull(lite, back, PLAIN)
+    assert Store.open(back).content_digest() == store.content_digest()
+
+
+def test_labels_that_went_and_folders_of_another_system(tmp_path, lite) -> None:
+    path, back = tmp_path / "faces.npz", tmp_path / "back.npz"
+    with StoreWriter.open(path, recipe()) as writer:
+        writer.set_roots([Root("/photos", "photos")])
+        writer.put((0, PhotoEntry("a.jpg", 1, 1)), result_of_rows("a", rows(2)))
+        writer.finish()
+    labels = tmp_path / "labels.csv"
+    labels.write_text("a.jpg,Ann\n")
+    label(path, labels)
+    push(path, lite, PLAIN)
+    table = Table(Connection(lite), schema.HEAD)
+    foreign = ((0, "C:\\Users\\me\\Pictures"),)
+    write_head(table, dataclasses.replace(read_head(table), roots=foreign))
+    pull(lite, back, PLAIN)
+    assert [root.path for root in Store.open(back).roots] == [foreign[0][1]]
+    assert Store.open(back).head.entered
+    label(path, None, forget=True)
+    push(path, lite, TransferOptions(prune=True))
+    pull(lite, back, TransferOptions(keep=True))
+    assert Store.open(back).head.entered
+    pull(lite, back, TransferOptions(prune=True))
+    assert Store.open(back).head.entered == {}

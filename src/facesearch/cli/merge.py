@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
-from facesearch.cli.stores import existing_store, remember, say
+from facesearch.addresses import StoreName
+from facesearch.cli.stores import choose_store, existing_store, remember, say, store_name
 
 
 @click.command()
-@click.argument("stores", metavar="STORE...", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("stores", metavar="STORE...", nargs=-1, type=store_name)
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
     required=True,
-    type=click.Path(path_type=Path),
+    type=store_name,
     help="The store to write: a new file, or one of those to merge.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what it would hold, write nothing.")
 @click.option("--wait", is_flag=True, help="Wait while another process writes the output.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
-def merge(stores: tuple[Path, ...], output: Path, dry_run: bool, wait: bool, as_json: bool) -> None:
+def merge(
+    stores: tuple[StoreName, ...], output: StoreName, dry_run: bool, wait: bool, as_json: bool
+) -> None:
     """Make one store of several, without reading a photo again.
 
     Folders that are the same become one, photos with the same bytes are kept once, and of a photo
@@ -34,7 +36,7 @@ def merge(stores: tuple[Path, ...], output: Path, dry_run: bool, wait: bool, as_
     from facesearch.report import count, escape, size
 
     paths = [existing_store(store) for store in stores]
-    target = output.absolute()
+    target = choose_store(output)
     summary = merging.merge(paths, target, merging.MergeOptions(dry_run, wait))
     if not dry_run:
         remember(target)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from facesearch.addresses import StoreName
 from facesearch.cli.moving import require_address, run_transfer, transfer_options
-from facesearch.cli.stores import store_name
+from facesearch.cli.stores import choose_store, store_name
 
 
 @click.command()
 @click.argument("source", metavar="ADDRESS", type=store_name)
-@click.argument("store", metavar="STORE", type=click.Path(path_type=Path))
+@click.argument("store", metavar="STORE", type=store_name)
 @transfer_options
 def pull(
-    source: StoreName, store: Path, keep: bool, prune: bool, wait: bool, as_json: bool
+    source: StoreName, store: StoreName, keep: bool, prune: bool, wait: bool, as_json: bool
 ) -> None:
     """Make the file STORE what the gallery at ADDRESS is; what is there is not fetched again.
 
@@ -26,6 +24,6 @@ def pull(
     from facesearch.transferring import pull
 
     address = require_address(source)
-    target = store.absolute()
+    target = choose_store(store)
     options = TransferOptions(keep, prune, wait)
     run_transfer(lambda watch: pull(address, target, options, watch), target, as_json)

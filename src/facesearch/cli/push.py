@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from facesearch.addresses import StoreName
@@ -12,11 +10,11 @@ from facesearch.cli.stores import existing_store, store_name
 
 
 @click.command()
-@click.argument("store", metavar="STORE", type=click.Path(path_type=Path))
+@click.argument("store", metavar="STORE", type=store_name)
 @click.argument("target", metavar="ADDRESS", type=store_name)
 @transfer_options
 def push(
-    store: Path, target: StoreName, keep: bool, prune: bool, wait: bool, as_json: bool
+    store: StoreName, target: StoreName, keep: bool, prune: bool, wait: bool, as_json: bool
 ) -> None:
     """Make the gallery at ADDRESS what the file STORE is; what is there is not sent again.
 

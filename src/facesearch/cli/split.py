@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from facesearch.addresses import StoreName
-from facesearch.cli.stores import named_store, say_store, store_name, store_option
+from facesearch.cli.stores import choose_store, named_store, say_store, store_name, store_option
 from facesearch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     "--output",
     metavar="FILE",
     required=True,
-    type=click.Path(path_type=Path),
+    type=store_name,
     help="The store to write; of several, NAME-1.npz, NAME-2.npz and so on.",
 )
 @click.option("--under", metavar="FOLDER", multiple=True, help="Only photos below this folder.")
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 def split(
     path: StoreName | None,
     store: StoreName | None,
-    output: Path,
+    output: StoreName,
     under: tuple[str, ...],
     remove: bool,
     parts: int | None,
@@ -57,7 +56,7 @@ def split(
     chosen = named_store(path, store)
     say_store(chosen)
     options = splitting.SplitOptions(remove, dry_run, wait)
-    target = output.absolute()
+    target = choose_store(output)
     if under:
         summary = splitting.split_under(chosen, under, target, options)
     else:

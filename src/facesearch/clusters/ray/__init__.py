@@ -12,9 +12,8 @@ import contextlib
 import logging
 import os
 import pickle
-import shutil
+import socket
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import Self
 from facesearch.clusters import ClusterJob
 from facesearch.clusters.ray.driver import Answer, Call, DriverSpec, require_installed
 from facesearch.clusters.ray.reader import Finished, ReaderSpec
-from facesearch.clusters.ray.session import Wanted
+from facesearch.clusters.ray.session import LOCAL, Wanted
 from facesearch.errors import ClusterError, FacesearchError
 from facesearch.photos import printable
 from facesearch.processing import PhotoTask
@@ -40,9 +39,8 @@ _BLOCKS = 50_000  # more of them make Ray Data slow
 _CALL_BLOCKS = 256
 _STARTS = 3  # courses in a row that bring nothing
 _CALL_SECONDS = 120.0  # what the driver is asked takes less than a second, if Ray lives
-_LEAVE_SECONDS = 5.0  # for Ray's processes to leave by themselves
-_LONGEST_FOLDER = 36  # names of sockets below it have to fit into 103 bytes
-_PREFIX = "facesearch-ray-"
+_CONNECT_SECONDS = 5.0
+_LEAVE_SECONDS = 10.0  # for Ray's processes to leave by themselves
 
 
 def open_pool(address: str, job: ClusterJob) -> RayPool:
@@ -60,7 +58,6 @@ class RayPool:
         self._devices: dict[str, None] = {}
         self._nodes: dict[str, None] = {}
         self._driver: WorkerPool[Call, Answer] | None = None
-        self._open = contextlib.ExitStack()
         self._spec: DriverSpec | None = None
 
     @property
@@ -72,13 +69,12 @@ class RayPool:
         return f"{' and '.join(self._devices)}; Ray, {count} machine{'s' * (count > 1)}"
 
     def __enter__(self) -> Self:
-        job, address, folder = self._job, self._address, ""
+        job, address = self._job, self._address
         if address == "auto":
-            address = _running_cluster() or "local"
-        if address == "local":
+            address = _running_cluster() or LOCAL
+        if address == LOCAL:
             job.prepare_here()
-            folder = self._open.enter_context(_folder())
-        wanted = Wanted(address, folder, job.jobs, job.local_jobs, job.worker_bytes, job.gpu)
+        wanted = Wanted(address, job.jobs, job.local_jobs, job.worker_bytes, job.gpu)
         reader = ReaderSpec(job.factory, job.prepare, job.item_timeout)
         self._spec = DriverSpec(wanted, reader)
         return self
@@ -89,8 +85,7 @@ class RayPool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with self._open:
-            self._end_driver()
+        self._end_driver()
 
     def run(
         self, batches: Iterable[list[PhotoTask]]
@@ -242,37 +237,24 @@ def _running_cluster() -> str:
     if "ray" in sys.modules and sys.modules["ray"].is_initialized():
         return str(sys.modules["ray"].get_runtime_context().gcs_address)
     named = os.environ.get("RAY_ADDRESS", "")
-    if named:
+    if named not in ("", "auto", "local"):
         return named
     parent = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
     try:
-        return (Path(parent) / "ray" / "ray_current_cluster").read_text().strip()
+        begun = (Path(parent) / "ray" / "ray_current_cluster").read_text().strip()
     except OSError:
         return ""
+    return begun if _answers(begun) else ""  # else what one that was killed has left
 
 
-@contextlib.contextmanager
-def _folder() -> Iterator[str]:
-    """A folder of this run's own for Ray's sockets and logs, gone afterwards."""
-    parent = Path(tempfile.gettempdir())
-    if len(os.fspath(parent)) > _LONGEST_FOLDER and os.name == "posix":
-        parent = Path("/tmp")
-    _sweep(parent)
-    folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent)
+def _answers(address: str) -> bool:
+    """Whether anybody listens there."""
+    host, _, port = address.rpartition(":")
     try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sweep(parent: Path) -> None:
-    """Removes what runs that were killed have left."""
-    import psutil
-
-    for folder in parent.glob(f"{_PREFIX}*-*"):
-        number = folder.name.removeprefix(_PREFIX).split("-")[0]
-        if number.isdecimal() and not psutil.pid_exists(int(number)):
-            shutil.rmtree(folder, ignore_errors=True)
+        socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _require_same_folders(task: PhotoTask | None, node: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from facesearch.clusters.ray import leftovers
 from facesearch.clusters.ray.conductor import Conductor
 from facesearch.clusters.ray.reader import ReaderSpec, table_of
-from facesearch.clusters.ray.session import Wanted, connect, readers_for
+from facesearch.clusters.ray.session import LOCAL, Wanted, connect, readers_for
 from facesearch.errors import ClusterError, FacesearchError
 
 _AHEAD = 2  # calls to the conductor under way: the next answer comes while one is written
@@ -58,16 +58,21 @@ class DriverSpec:
 
     def __call__(self) -> Driver:
         """Connect; raises ``ClusterError``."""
-        _print_nowhere(self.wanted.folder)
-        watching = leftovers.watch(self.wanted.folder) if self.wanted.folder else None
-        connect(self.wanted)
+        if self.wanted.address != LOCAL:
+            _print_into(Path(os.devnull))
+            connect(self.wanted, "")
+            return Driver(self)
+        folder = leftovers.new_folder()
+        watching = leftovers.watch(folder)
+        _print_into(folder / "driver.log")
+        connect(self.wanted, os.fspath(folder))
         return Driver(self, watching)
 
 
 class Driver:
     """A ``Worker`` whose items are calls; it keeps one conductor."""
 
-    def __init__(self, spec: DriverSpec, watching: object) -> None:
+    def __init__(self, spec: DriverSpec, watching: object = None) -> None:
         self._spec = spec
         self._watching = watching  # as long as this process lives
         self._conductor: Any = None
@@ -147,9 +152,8 @@ class Driver:
         )
 
 
-def _print_nowhere(folder: str) -> None:
+def _print_into(target: Path) -> None:
     """Ray prints of every task that it tries again, to standard output, where an answer belongs."""
-    target = Path(folder) / "driver.log" if folder else Path(os.devnull)
     with target.open("ab") as sink:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()

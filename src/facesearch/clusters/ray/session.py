@@ -22,6 +22,8 @@ from facesearch.errors import ClusterError
 
 log = logging.getLogger(__name__)
 
+LOCAL = "local"
+"""In the place of an address: a Ray of this machine that ends with the run."""
 _STORE_BYTES = 256 << 20  # results wait here for the run, listings for the readers
 _LOOPBACK = "127.0.0.1"
 _CLIENT_PORT = 10001  # Ray's own default
@@ -39,29 +41,30 @@ _LOCAL = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the readers need, see ``ClusterJob``; ``folder`` is for a private Ray's sockets and
-    logs, "" where ``address`` is that of a cluster.
-    """
+    """What the readers need, see ``ClusterJob``; ``address`` is ``LOCAL`` or that of a cluster."""
 
     address: str
-    folder: str
     jobs: int | None
     local_jobs: int
     worker_bytes: int
     gpu: bool
 
 
-def connect(wanted: Wanted) -> None:
+def connect(wanted: Wanted, folder: str) -> None:
     """Starts or joins the cluster.
+
+    Args:
+        wanted: which.
+        folder: for the sockets and logs of one that is started.
 
     Raises:
         ClusterError: Ray cannot be loaded, or the cluster does not answer or does not fit.
     """
-    if not wanted.folder:
+    if wanted.address != LOCAL:
         _require_listener(wanted.address)
     os.environ.update(_ALWAYS)
     options: dict[str, Any] = {"address": wanted.address}
-    if wanted.folder:
+    if wanted.address == LOCAL:
         os.environ.update(_LOCAL)
         # Whoever speaks to it needs this token, which Ray else makes itself and leaves in a file
         # at home.
@@ -71,7 +74,7 @@ def connect(wanted: Wanted) -> None:
             "object_store_memory": _STORE_BYTES,
             "include_dashboard": False,
             "_node_ip_address": _LOOPBACK,
-            "_temp_dir": wanted.folder,
+            "_temp_dir": folder,
         }
     try:
         import ray
@@ -92,7 +95,7 @@ def readers_for(wanted: Wanted) -> Readers:
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     gpus = sum(node.get("GPU", 0.0) for node in nodes) if wanted.gpu else 0.0
-    if wanted.folder:
+    if wanted.address == LOCAL:
         return Readers(wanted.local_jobs, gpus=_share(gpus, wanted.local_jobs))
     count = wanted.jobs or _room(nodes, "GPU" if gpus else "CPU", wanted.worker_bytes)
     if not count:
@@ -132,7 +135,7 @@ def _why(address: str, error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, ImportError):
         return f"Ray cannot be loaded ({text}); install it again: pip install --force-reinstall ray"
-    if address == "local":
+    if address == LOCAL:
         return f"Ray does not start on this machine ({text[:300]}); leave out --cluster"
     if re.search(r"version", text, re.IGNORECASE):
         return f"{address}: {text[:300]}; install the same Ray and Python on both sides"

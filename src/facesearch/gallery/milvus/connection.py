@@ -24,7 +24,7 @@ _NO_RIGHT = 1402
 _SOON_READY = frozenset(
     {"UNAVAILABLE", 1, 2, 5, 8, 101, 103, 106, 500, 501, 502, 503, 504, 600, 901, 902}
 )
-_FULL = frozenset({3, 4, 9})
+_FULL = frozenset({3, 4, 7, 9, 12})  # memory, disk, rates, quotas
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Connection:
                 if not _is_of_engine(error):
                     raise
                 left = end - time.monotonic()
-                if left <= pause or _code(error) not in _SOON_READY:
+                if left <= pause or not _passes(error):
                     raise _as_store_error(self.address, error, allowed) from error
                 _log.info("%s: %s; again in %.1f s", self.address, _first_line(error), pause)
             time.sleep(pause)
@@ -170,6 +170,15 @@ def _is_of_engine(error: Exception) -> bool:
     return isinstance(error, (MilvusException, grpc.RpcError, grpc.FutureTimeoutError))
 
 
+def _passes(error: Exception) -> bool:
+    """Whether it may go well a moment later."""
+    from pymilvus import MilvusException
+
+    if _below(error) is None and type(error) is not MilvusException:
+        return False  # pymilvus's own, of what it was given
+    return _code(error) in _SOON_READY
+
+
 def _code(error: Exception) -> int | str:
     """Milvus's number of the error, or the name of gRPC's where that says more: pymilvus calls
     whatever happens while it connects one thing.
@@ -188,7 +197,7 @@ def _below(error: BaseException) -> BaseException | None:
     left: list[BaseException | None] = [error]
     while left:
         found = left.pop()
-        if isinstance(found, grpc.RpcError):
+        if found is not None and isinstance(found, grpc.RpcError):
             return found
         if found is not None and found not in seen:
             seen.append(found)

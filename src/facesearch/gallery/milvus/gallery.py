@@ -130,7 +130,8 @@ class MilvusGallery:
         asked = filters.filter_of(search.where, head)
         found = _Found(head, asked, self._files, Placer(head))
         hits = nearest_hits(self._hits(embeddings, search, found), search.k)
-        placed = [(hit, found.places(hit.face)) for hit in hits]
+        # Without a place: its folder left the gallery since the head was read.
+        placed = [(hit, places) for hit in hits if (places := found.places(hit.face))]
         placed.sort(key=lambda each: (each[0].distance, each[1][0].path, found.number(each[0])))
         neighbors = [
             self._neighbor(rank, hit, examples[hit.example], found)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from facesearch.gallery.milvus.rows import (
 )
 from facesearch.gallery.milvus.sweeping import Wanted
 from facesearch.gallery.milvus.tables import Row, Table
+from facesearch.gallery.persons import ENTERED
 from facesearch.gallery.transfers import (
     SAMPLE,
     TransferOptions,
@@ -109,8 +111,7 @@ class Pull:
                 writer.set_roots(self._needed(writer))
             writer.set_options(head.options)
             writer.finish()
-        if head.entered:
-            change_entered(target, lambda store: dict(head.entered), options.wait)
+        change_entered(target, self._entered, options.wait)
         store = Store.open(target)
         kept = len(gone) if options.keep else 0
         faces = self._require_counts(store, total, kept)
@@ -131,11 +132,20 @@ class Pull:
         home = writer.store.folder
         roots = list(writer.roots)
         known = {root.path for root in roots}
-        roots += [
-            Root.at(as_location(path), home) for _, path in self._head.roots if path not in known
-        ]
+        new = [path for _, path in self._head.roots if path not in known]
+        # The path as the gallery has it, though another system may have written it.
+        roots += [replace(Root.at(as_location(path), home), path=path) for path in new]
         writer.set_roots(roots)
         return {root.path: place for place, root in enumerate(writer.roots)}
+
+    def _entered(self, store: Store) -> dict[str, Any]:
+        """The gallery's labels; with ``keep`` beside those of the store."""
+        entered = dict(self._head.entered)
+        if not self._options.keep:
+            return entered
+        held = dict(store.head.entered)
+        labels = {**held.get(ENTERED, {}), **entered.get(ENTERED, {})}
+        return held | entered | ({ENTERED: labels} if labels else {})
 
     def _needed(self, writer: StoreWriter) -> list[Root]:
         wanted = {path for _, path in self._head.roots}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
+from typing import TypeVar
 
 import numpy as np
 
 from facesearch.addresses import EngineAddress
 from facesearch.errors import RecipeMismatchError, StoreError
+from facesearch.gallery.beside import beside
 from facesearch.gallery.facts import coverage_of
 from facesearch.gallery.milvus import schema
 from facesearch.gallery.milvus.connection import Connection
@@ -24,7 +26,7 @@ from facesearch.gallery.milvus.rows import (
     file_row,
     split_file_key,
 )
-from facesearch.gallery.milvus.sweeping import Wanted, unwanted_faces
+from facesearch.gallery.milvus.sweeping import Wanted, sweep_faces
 from facesearch.gallery.milvus.tables import Row, Table, in_batches
 from facesearch.gallery.transfers import (
     SAMPLE,
@@ -39,6 +41,8 @@ from facesearch.store import Store
 from facesearch.store.head import RunMark
 
 _AT_ONCE = 1_000  # photos or files
+
+Item = TypeVar("Item")
 
 
 class Push:
@@ -77,7 +81,7 @@ class Push:
         """
         store = self._store
         schema.make_collections(self._connection, store.dim)
-        there = 0 if self._before is None else self._files.count()
+        there = self._files.count()
         gone = list(self._gone_files()) if there else []
         refuse_losses(self._address, len(gone), there, self._options)
         kept = len(gone) if self._options.keep else 0
@@ -85,14 +89,13 @@ class Push:
         write_head(self._head_table, replace(self._head, run=RunMark.here(0, total)))
         if not kept:
             self._files.delete(gone)
-        for rows in self._face_rows():
-            self._send(self._faces, rows)
-            watch(self._written + self._unchanged, total)
-        for rows in self._file_rows():
-            self._send(self._files, rows)
-            watch(self._written + self._unchanged, total)
+        for table, made in ((self._faces, self._face_rows()), (self._files, self._file_rows())):
+            new = not table.count()  # nothing can be there already
+            for rows in ahead(made):
+                self._send(table, rows, new)
+                watch(self._written + self._unchanged, total)
         if not kept:
-            self._faces.delete(unwanted_faces(self._faces, self._wanted))
+            sweep_faces(self._faces, self._wanted)
         write_head(self._head_table, self._last_head(kept))
         self._require_counts(kept)
         return TransferSummary(
@@ -172,8 +175,9 @@ class Push:
                 rows.append(file_row(place, entry, content_at(contents, int(files.content[row]))))
             yield rows
 
-    def _send(self, table: Table, rows: Sequence[Row]) -> None:
-        held = table.read((row[schema.KEY] for row in rows), ("stamp",))
+    def _send(self, table: Table, rows: Sequence[Row], new_table: bool) -> None:
+        keys = () if new_table else [row[schema.KEY] for row in rows]
+        held = table.read(keys, ("stamp",))
         new = [
             row for row in rows if held.get(row[schema.KEY], {"stamp": ""})["stamp"] != row["stamp"]
         ]
@@ -234,6 +238,14 @@ class Push:
                     )
             compared += len(ids)
         return compared
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The items, each made while the one before is at work."""
+    coming = beside(partial(next, items, None))
+    while (item := coming.result()) is not None:
+        coming = beside(partial(next, items, None))
+        yield item
 
 
 def counted(files: Table, recipe_subject: str) -> Coverage:

@@ -43,7 +43,8 @@ FACES, FILES, HEAD = TABLES
 
 
 def make_collections(connection: Connection, dim: int) -> None:
-    """Makes those of the gallery's collections that are not there; the head comes last.
+    """Makes those of the gallery's collections that are not there, and loads those that are; the
+    faces come last, so a gallery whose making was cut off counts as not there.
 
     Raises:
         StoreError: a collection of that name is another kind, or it cannot be made.
@@ -54,13 +55,16 @@ def make_collections(connection: Connection, dim: int) -> None:
             f"{MAX_DIM:,}; keep them in a store file"
         )
     there = set(connection.call("list_collections"))
-    for ending in TABLES:
+    for ending in reversed(TABLES):
         name = connection.address.collection + ending
         width = dim if ending == FACES else _NO_VECTOR
-        if name in there:
-            _require_own(connection, ending, width)
-        else:
+        if name not in there:
             _make(connection, name, ending, width)
+            continue
+        _require_own(connection, ending, width)
+        if not connection.call("list_indexes", name):
+            connection.call("create_index", name, _index())
+        connection.call("load_collection", name)
 
 
 def require_collections(connection: Connection) -> None:
@@ -73,7 +77,7 @@ def require_collections(connection: Connection) -> None:
     address = connection.address
     there = set(connection.call("list_collections"))
     missing = [ending for ending in TABLES if address.collection + ending not in there]
-    if FACES in missing:
+    if FACES in missing or HEAD in missing:
         raise StoreMissingError(
             f"{address}: no gallery here; make one with facesearch index or facesearch push"
         )
@@ -113,8 +117,15 @@ def _make(connection: Connection, name: str, ending: str, dim: int) -> None:
         if "element" in further:
             further["element_type"] = DataType[further.pop("element")]
         schema.add_field(field, DataType[kind], **further)
+    connection.call(
+        "create_collection", name, schema=schema, index_params=_index(), consistency_level="Strong"
+    )
+
+
+def _index() -> Any:
+    """Exact: every row is compared."""
+    from pymilvus import MilvusClient
+
     index = MilvusClient.prepare_index_params()
     index.add_index(VECTOR, index_type="FLAT", metric_type="L2")
-    connection.call(
-        "create_collection", name, schema=schema, index_params=index, consistency_level="Strong"
-    )
+    return index

@@ -34,17 +34,15 @@ class Wanted:
         return row if 1 <= number <= int(self._contents.face_counts[row]) else None
 
 
-def sweep_faces(faces: Table, store: Store) -> int:
-    """Removes the faces that the store has not: what a killed run left behind; how many."""
-    wanted = Wanted(store)
+def sweep_faces(faces: Table, wanted: Wanted) -> int:
+    """Removes the faces that are not wanted, where all that are wanted are there; how many."""
     if faces.count(strong=True) == wanted.count:
         return 0
-    gone = list(unwanted_faces(faces, wanted))
+    gone = list(_unwanted(faces, wanted))
     faces.delete(gone)
     return len(gone)
 
 
-def unwanted_faces(faces: Table, wanted: Wanted) -> Iterator[str]:
-    """The keys of the faces that are not wanted."""
+def _unwanted(faces: Table, wanted: Wanted) -> Iterator[str]:
     for rows in faces.scan((), strong=True):
         yield from (row[schema.KEY] for row in rows if wanted.row(row[schema.KEY]) is None)

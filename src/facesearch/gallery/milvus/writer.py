@@ -28,7 +28,7 @@ from facesearch.gallery.milvus.rows import (
     where_of,
 )
 from facesearch.gallery.milvus.shadow import Shadow
-from facesearch.gallery.milvus.sweeping import sweep_faces
+from facesearch.gallery.milvus.sweeping import Wanted, sweep_faces
 from facesearch.gallery.milvus.tables import Row, Table, in_batches
 from facesearch.recipes import Recipe
 from facesearch.records import PhotoEntry, PhotoResult
@@ -196,7 +196,7 @@ class MilvusWriter:
         if self._changed:
             self.commit((0, 0))
         self._make_ready(None)
-        sweep_faces(self._faces, self.store)
+        sweep_faces(self._faces, Wanted(self.store))
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self._write_head(replace(self._head(None), indexed_at=now))
         self._of_run.writer.finish()
