@@ -5,7 +5,8 @@
 The two sides take turns over parts of Labeled Faces in the Wild, each run in a process of its own;
 what counts is the ratio of the two runs of a turn, for the machine's moods meet both alike. Seconds
 until the first photo comes (start-up) and after the last one (end) are told apart from the rate,
-which is that from a tenth to nine tenths of the photos. ``--photos 0`` takes all photos in every turn. Stores are compared: they must be the same.
+which is that from a tenth to nine tenths of the photos. ``--photos 0`` takes all photos in
+every turn. Stores are compared: they must be the same.
 
     python -m benchmarks.cluster --writer 50000
 

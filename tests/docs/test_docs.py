@@ -129,7 +129,8 @@ def test_mentioned_options_exist(document):
     known = {"--help", "--version"}.union(*(options_of(command) for command in commands.values()))
     text = document.read_text(encoding="utf-8")
     code = "\n".join([*re.findall(r"`([^`\n]+)`", text), *(block.body for block in blocks(text))])
-    code = re.sub(r"^(\S*python\S* -m )?pip .*", "", code, flags=re.MULTILINE)
+    others = r"^((\S*python\S* -m )?pip|ray|helm|kubectl) .*"
+    code = re.sub(others, "", code, flags=re.MULTILINE)
     helped = {"scripts/bundle", "scripts/demo", "scripts/test"}
     scripts = set(re.findall(r"(?:scripts/|\.ci/)[a-z-]+", code)) & helped
     known = known.union(*(FLAG.findall(script_help(script)) for script in scripts))

@@ -112,7 +112,7 @@ def test_nobody_is_said_with_who_may_be_meant(path):
     with pytest.raises(UsageError, match=r"no photos of anybody of that name.*mean 'Bob'"):
         found(path, persons=("Bobb",))
     with pytest.raises(
-        UsageError, match="no photos taken then; .*time of 1 of its 6 photos is not"
+        UsageError, match=r"no photos taken then; .*time of 1 of its 6 photos is not"
     ):
         found(path, since="2030")
 

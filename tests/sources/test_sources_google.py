@@ -212,5 +212,5 @@ def test_credentials_that_are_none(google: Google, monkeypatch: pytest.MonkeyPat
 
 def test_without_the_extra(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "facesearch.buckets.gs", None)
-    with pytest.raises(FacesearchError, match="run: pip install gcsfs$"):
+    with pytest.raises(FacesearchError, match=r"run: pip install gcsfs$"):
         read_bytes(address("a.jpg"))

@@ -460,7 +460,7 @@ def test_workers_of_their_own_read_objects(tmp_path: Path, bucket: Bucket) -> No
 def test_without_the_extra(library: BucketLibrary, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "facesearch.buckets.s3", None)
     buckets._connected.cache_clear()
-    with pytest.raises(FacesearchError, match="run: pip install s3fs$"):
+    with pytest.raises(FacesearchError, match=r"run: pip install s3fs$"):
         library.index_at()
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from facesearch.errors import StoreError
 from facesearch.store import Root, Store, check_store
 from facesearch.store.layout import MERGED
 
