@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from engine_library import EngineLibrary
-from milvus_server import RunningServer
+from milvus_server import RunningServer, require_server
 
 from facesearch.addresses import EngineAddress, parse_store
 
@@ -42,7 +42,7 @@ def lite(lite_file: Path) -> EngineAddress:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A real server."""
-    pytest.importorskip("milvus")
+    require_server()
     running = RunningServer(tmp_path_factory.mktemp("milvus"))
     running.start()
     yield running

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 from galleries import SEARCHES, answers, rows, write_store
-from milvus_server import RunningServer
+from milvus_server import RunningServer, require_server
 
 from facesearch import indexing
 from facesearch.addresses import parse_store
@@ -58,7 +58,7 @@ def test_an_index_run(library, on_server, monkeypatch) -> None:
 @pytest.fixture
 def mortal(tmp_path_factory, request):
     """A server of the test's own, which it may kill."""
-    pytest.importorskip("milvus")
+    require_server()
     running = RunningServer(tmp_path_factory.mktemp("milvus"))
     request.addfinalizer(running.stop)
     running.start()

@@ -24,7 +24,7 @@ from facesearch.clusters import ClusterJob
 from facesearch.clusters.ray.driver import Answer, Call, DriverSpec, require_installed
 from facesearch.clusters.ray.reader import Finished, ReaderSpec
 from facesearch.clusters.ray.session import LOCAL, Wanted
-from facesearch.errors import ClusterError, FacesearchError
+from facesearch.errors import ClusterError, FacesearchError, ModelError
 from facesearch.photos import printable
 from facesearch.processing import PhotoTask
 from facesearch.records import PhotoResult
@@ -120,7 +120,7 @@ class RayPool:
             _CourseEndedError: the driver or the conductor died, or Ray Data gave up.
         """
         course = _Course(left.blocks(self._job.jobs or self._job.local_jobs))
-        for _, answer in self._started().run(course.calls()):
+        for answer in self._answers(course):
             if isinstance(answer, Lost):
                 self._drop_driver()
                 raise _CourseEndedError(answer.message)
@@ -133,6 +133,15 @@ class RayPool:
             course.done = course.done or answer.done
             for row in answer.rows:
                 yield from self._taken(pickle.loads(row), left)
+
+    def _answers(self, course: _Course) -> Iterator[Answer | Lost]:
+        try:
+            for _, answer in self._started().run(course.calls()):
+                yield answer
+        except ModelError as error:  # it ends, or hangs, whenever it starts
+            raise ClusterError(
+                f"{self._address}: the process that speaks to Ray does not come up ({error})"
+            ) from error
 
     def _taken(
         self, outcome: Finished | FacesearchError, left: _Left
@@ -152,7 +161,7 @@ class RayPool:
         if self._spec is None:
             raise ValueError("the pool is not open")
         if self._driver is None:
-            self._driver = WorkerPool(self._spec, PoolOptions(1, _CALL_SECONDS))
+            self._driver = WorkerPool(self._spec, PoolOptions(1, _CALL_SECONDS, _CALL_SECONDS))
         return self._driver
 
     def _end_driver(self) -> None:

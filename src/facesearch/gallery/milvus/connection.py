@@ -239,7 +239,7 @@ def _told_of(code: int | str, text: str, low: str, seconds: float) -> str:
             "no server answers there; start it or check the address, then run the same command "
             "again"
         )
-    return text
+    return f"{text}; see what the server says of itself, then run the same command again"
 
 
 def _is_away(text: str) -> bool:

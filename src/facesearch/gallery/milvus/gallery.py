@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.addresses import EngineAddress
-from facesearch.errors import UsageError
+from facesearch.errors import RecipeMismatchError, UsageError
 from facesearch.gallery import Search, Where
 from facesearch.gallery.hits import Hit, best_hits, certain_up_to, nearest_hits
 from facesearch.gallery.milvus import filters, schema
@@ -57,11 +57,22 @@ class MilvusGallery:
         self._faces = Table(self._connection, schema.FACES)
         self._files = Table(self._connection, schema.FILES)
         self._head_table = Table(self._connection, schema.HEAD)
-        self._recipe = self._head().recipe
+        self._recipe = read_head(self._head_table).recipe
         self._sureness = Sureness(self._recipe, str(address))
 
     def _head(self) -> GalleryHead:
-        return read_head(self._head_table)
+        """What the gallery says now.
+
+        Raises:
+            RecipeMismatchError: it is another one under the same name since this was opened.
+        """
+        head = read_head(self._head_table)
+        if head.recipe.space_digest != self._recipe.space_digest:
+            raise RecipeMismatchError(
+                f"{self._address}: made anew since it was opened, with "
+                f"{self._recipe.differences(head.recipe)}; open it again"
+            )
+        return head
 
     @property
     def recipe(self) -> Recipe:

@@ -224,16 +224,16 @@ class MilvusWriter:
             self._write_head(head)
 
     def _head(self, run: RunMark | None) -> GalleryHead:
-        store = self._of_run.store
         assert self._gallery is not None
         return replace(
             self._gallery,
             roots=tuple((root.id, root.path) for root in self.roots),
             options=self._of_run.writer.store.options,
             run=run,
-        ).counted(coverage_of(store))
+        )
 
     def _write_head(self, head: GalleryHead) -> None:
+        head = head.counted(coverage_of(self._of_run.store))
         if head != self._written:
             write_head(self._head_table, head)
             self._written = self._gallery = head
