@@ -178,7 +178,8 @@ def test_ray_itself_is_killed(busy_library: Library, machines, monkeypatch, vict
 
     def kill(state: RunState) -> None:
         if state.done and not killed:
-            found = next(one for one in descendants(os.getpid()) if one.name() == victim)
+            own = descendants() - descendants(machines.process.pid)
+            found = next(one for one in own if one.name() == victim)
             killed.append(found.pid)
             found.kill()
 
