@@ -28,6 +28,7 @@ _STORE_BYTES = 256 << 20  # results wait here for the run, listings for the read
 _LOOPBACK = "127.0.0.1"
 _CLIENT_PORT = 10001  # Ray's own default
 _CONNECT_SECONDS = 10.0
+_ATTEMPTS = 2
 
 _ALWAYS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_DISABLE_PROGRESS_BARS": "1"}
 _LOCAL = {
@@ -77,12 +78,24 @@ def connect(wanted: Wanted, folder: str) -> None:
             "_temp_dir": folder,
         }
     try:
-        import ray
-
-        ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
+        _start(options)
     except Exception as error:  # Ray's errors have no common root
         log.debug("no connection to Ray", exc_info=True)
         raise ClusterError(_why(wanted.address, error)) from error
+
+
+def _start(options: Mapping[str, Any]) -> None:
+    """Connects; once more where a busy cluster, which does listen, was too slow to answer."""
+    import ray
+
+    for attempt in range(_ATTEMPTS):
+        try:
+            ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
+            return
+        except ConnectionError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            ray.shutdown()
 
 
 def readers_for(wanted: Wanted) -> Readers:
