@@ -59,6 +59,7 @@ def test_two_readers_are_killed(busy_library: Library, machines) -> None:
     assert library.problems() == []
 
 
+@pytest.mark.full
 @pytest.mark.timeout(240)
 def test_the_run_is_killed_and_goes_on(busy_library: Library, machines) -> None:
     library = busy_library
@@ -103,6 +104,8 @@ def test_a_ray_of_ones_own(busy_library: Library, machines, monkeypatch, capfd) 
     assert listening <= {"127.0.0.1", "::ffff:127.0.0.1"}
     assert listening, "Ray does listen"
     assert "".join(capfd.readouterr()) == ""
+    # What watches over the others is the last to leave, a moment after the run.
+    psutil.wait_procs(started - before, timeout=60)
     assert not [one for one in started - before if is_left(one)]
     home = Path(os.environ["HOME"])
     assert [path.name for path in home.iterdir()] == ["compiled"], "no token, nothing else"
