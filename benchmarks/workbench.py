@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.photos import all_photos, link, spread
 from benchmarks.processes import BenchmarkError, Finished, Surroundings, run
 from facesearch import weights
-from facesearch.index_options import cores
+from facesearch.cores import cores
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (100_000, 1_000_000)

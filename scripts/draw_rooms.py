@@ -53,6 +53,7 @@ PURPOSES = {
     "results": "what an evaluation found, frozen",
     "records": "the facts that travel, frozen",
     "errors": "one tree, with exit codes",
+    "cores": "how many processor cores there are",
 }
 REPORT = "results to table, JSON, CSV, pictures; knows records alone"
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from facesearch import indexing, querying
 from facesearch.addresses import EngineAddress, StoreName, parse_store
+from facesearch.cores import cores
 from facesearch.errors import ModelError, NoFaceError, PhotoError, UsageError
 from facesearch.gallery import Gallery, Search
 from facesearch.gallery.opening import open_gallery
@@ -25,7 +26,6 @@ from facesearch.index_options import (
     DEFAULT_MAX_PIXELS,
     DEFAULT_MODEL,
     IndexOptions,
-    cores,
     default_recipe,
     query_spec,
 )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from facesearch import weights
+from facesearch.cores import cores
 from facesearch.errors import RecipeMismatchError, UsageError
 from facesearch.processing import ProcessSpec
 from facesearch.recipes import DETAILS, EXTRACTORS, Recipe
@@ -243,10 +243,3 @@ def worker_bytes(model: str, runtime: str = "auto") -> int:
     """Memory that one worker with this model may need, a photo of 50 million pixels in it."""
     known = _LARGER_WORKERS if runtime == "tensorflow" else _WORKERS
     return known.get(model, _WORKER_BYTES)
-
-
-def cores() -> int:
-    """Processor cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -66,7 +66,7 @@ def intent_of(paths: Sequence[Location], store: Path, options: IndexOptions) -> 
     recipe = choose_recipe(held, options)
     anew = options.rebuild or (held is not None and recipe != held.recipe)
     if options.offline:
-        _refuse_network(paths or all_paths(held, ()) if held is not None else paths)
+        _refuse_network(_looked_at(held, paths))
     # Before the lock is taken, for a mistyped name should leave nothing behind.
     choose_scopes(held, paths, store.parent, options.exclude)
     if held is not None and anew:
@@ -118,7 +118,7 @@ def _take_engine(
         options = with_remembered(held, options)
         recipe = choose_recipe(held, replace(options, redetect=True))
         if options.offline:
-            _refuse_network(paths or (all_paths(held, ()) if held is not None else ()))
+            _refuse_network(_looked_at(held, paths))
         choose_scopes(held, paths, Path.cwd(), options.exclude)
         writer.begin(recipe)
     except BaseException:
@@ -130,6 +130,11 @@ def _take_engine(
 def all_paths(held: Store, paths: Sequence[Location]) -> list[Location]:
     """The store's roots, and what was named besides."""
     return [*(root.resolve(held.folder) for root in held.roots), *paths]
+
+
+def _looked_at(held: Store | None, paths: Sequence[Location]) -> Sequence[Location]:
+    """The places that a run goes to: those named, else all that the store knows."""
+    return paths if paths or held is None else all_paths(held, ())
 
 
 def _refuse_network(places: Sequence[Location]) -> None:

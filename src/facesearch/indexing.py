@@ -220,11 +220,11 @@ class _Run:
     def _batches(self, left: Sequence[Work], size: int) -> Iterator[list[PhotoTask]]:
         """Tasks in order, without the files whose content need not be read."""
         sizes = Counter(work.entry.size for work in left)
+        # A cluster reads copies too: that is shared work, and this process would be its brake.
+        here = self._options.cluster is None
         batch: list[PhotoTask] = []
         for number, work in enumerate(left):
-            # A cluster reads copies too: that is shared work, and this process would be its brake.
-            here = self._options.cluster is None
-            # Nor is an object read twice: whether it is a copy shows when its bytes are here.
+            # An object is not read twice: whether it is a copy shows when its bytes are here.
             perhaps_copy = here and (
                 work.perhaps_held or (sizes[work.entry.size] > 1 and not is_address(work.path))
             )
@@ -415,12 +415,12 @@ def photo_pool(recipe: Recipe, options: IndexOptions, hooks: IndexHooks, jobs: i
     factory = spec if hooks.factory is None else hooks.factory(spec)
     needed = (spec,) if hooks.factory is None else ()
     if options.cluster is None:
-        _prepare_here(needed, options.offline, hooks)
+        _prepare(needed, options.offline, hooks)
         return WorkerPool(factory, PoolOptions(jobs, options.item_timeout))
     job = ClusterJob(
         factory,
         prepare=functools.partial(_prepare, needed, options.offline),
-        prepare_here=functools.partial(_prepare_here, needed, options.offline, hooks),
+        prepare_here=functools.partial(_prepare, needed, options.offline, hooks),
         jobs=options.jobs,
         local_jobs=jobs,
         worker_bytes=worker_bytes(recipe.extractor.model, options.runtime),
@@ -431,14 +431,13 @@ def photo_pool(recipe: Recipe, options: IndexOptions, hooks: IndexHooks, jobs: i
     return open_pool(options.cluster, job)
 
 
-def _prepare(specs: Sequence[ProcessSpec], offline: bool) -> None:
+def _prepare(specs: Sequence[ProcessSpec], offline: bool, hooks: IndexHooks | None = None) -> None:
+    """Brings what the workers of one machine need; tells of it where there are ``hooks``."""
+    fetch = Fetch(offline)
+    if hooks is not None:
+        fetch = Fetch(offline, hooks.on_message, hooks.transfer_bar)
     for spec in specs:
-        spec.make_ready(Fetch(offline))
-
-
-def _prepare_here(specs: Sequence[ProcessSpec], offline: bool, hooks: IndexHooks) -> None:
-    for spec in specs:
-        spec.make_ready(Fetch(offline, hooks.on_message, hooks.transfer_bar))
+        spec.make_ready(fetch)
 
 
 @contextlib.contextmanager

@@ -181,9 +181,10 @@ def query(
     --system for whole photos compares PHOTO as a whole.
     """
     from facesearch import querying
+    from facesearch.cores import cores
     from facesearch.gallery.npz import note_of
     from facesearch.gallery.opening import open_gallery
-    from facesearch.index_options import IndexOptions, cores
+    from facesearch.index_options import IndexOptions
     from facesearch.report import render_query
     from facesearch.runtimes import RuntimeOptions
 

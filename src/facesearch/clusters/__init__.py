@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from types import TracebackType
 from typing import Protocol, Self, cast
 
 from facesearch.errors import UsageError
@@ -36,12 +35,7 @@ class PhotoPool(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
     def run(
         self, batches: Iterable[list[PhotoTask]]

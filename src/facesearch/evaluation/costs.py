@@ -13,8 +13,9 @@ from pathlib import Path
 
 import psutil
 
+from facesearch.cores import cores
 from facesearch.errors import ModelError, PhotoError
-from facesearch.index_options import cores, query_spec, worker_bytes
+from facesearch.index_options import query_spec, worker_bytes
 from facesearch.photos import read_photo
 from facesearch.records import Embeddings
 from facesearch.runtimes import Fetch, RuntimeOptions

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 from facesearch.recipes import Recipe
@@ -17,12 +16,7 @@ class GalleryWriter(Protocol):
     def __enter__(self) -> Self:
         """Begins nothing that ``close`` would not end."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Closes it."""
 
     def close(self) -> None:

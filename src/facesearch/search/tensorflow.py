@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facesearch.cores import cores
 from facesearch.records import Embeddings
 from facesearch.search.blocks import blocks
 from facesearch.search.reranking import Found, exact_nearest, rounding, vanishing
 from facesearch.search.shapes import require_dim, require_finite
-from facesearch.search.threads import cores
 from facesearch.search.trusted import PlainRows
 
 _BLOCK_BYTES = 256 << 20

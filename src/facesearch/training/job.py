@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from facesearch import weights
+from facesearch.cores import cores
 from facesearch.errors import InterruptedRunError
-from facesearch.index_options import cores
 from facesearch.records import Failure
 from facesearch.runtimes import small_cnn
 from facesearch.runtimes.small_cnn import BatchDone, EpochDone, TrainingSpec

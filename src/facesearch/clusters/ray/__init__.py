@@ -12,18 +12,16 @@ import contextlib
 import logging
 import os
 import pickle
-import socket
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from facesearch.clusters import ClusterJob
 from facesearch.clusters.ray.driver import Answer, Call, DriverSpec, require_installed
 from facesearch.clusters.ray.reader import Finished, ReaderSpec
-from facesearch.clusters.ray.session import LOCAL, Wanted
+from facesearch.clusters.ray.session import LOCAL, Wanted, reach
 from facesearch.errors import ClusterError, FacesearchError, ModelError
 from facesearch.photos import printable
 from facesearch.processing import PhotoTask
@@ -39,7 +37,6 @@ _BLOCKS = 50_000  # more of them make Ray Data slow
 _CALL_BLOCKS = 256
 _STARTS = 3  # courses in a row that bring nothing
 _CALL_SECONDS = 120.0  # what the driver is asked takes less than a second, if Ray lives
-_CONNECT_SECONDS = 5.0
 _LEAVE_SECONDS = 10.0  # for Ray's processes to leave by themselves
 
 
@@ -79,12 +76,7 @@ class RayPool:
         self._spec = DriverSpec(wanted, reader)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end_driver()
 
     def run(
@@ -251,19 +243,10 @@ def _running_cluster() -> str:
     parent = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
     try:
         begun = (Path(parent) / "ray" / "ray_current_cluster").read_text().strip()
-    except OSError:
+        reach(begun)
+    except (OSError, ValueError):  # there is none, or one that was killed has left it
         return ""
-    return begun if _answers(begun) else ""  # else what one that was killed has left
-
-
-def _answers(address: str) -> bool:
-    """Whether anybody listens there."""
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
-    except (OSError, ValueError):
-        return False
-    return True
+    return begun
 
 
 def _require_same_folders(task: PhotoTask | None, node: str) -> None:

@@ -62,7 +62,10 @@ def connect(wanted: Wanted, folder: str) -> None:
         ClusterError: Ray cannot be loaded, or the cluster does not answer or does not fit.
     """
     if wanted.address != LOCAL:
-        _require_listener(wanted.address)
+        try:
+            reach(wanted.address)
+        except (OSError, ValueError) as error:
+            raise ClusterError(_why(wanted.address, error)) from error
     os.environ.update(_ALWAYS)
     options: dict[str, Any] = {"address": wanted.address}
     if wanted.address == LOCAL:
@@ -120,14 +123,16 @@ def readers_for(wanted: Wanted) -> Readers:
     return Readers(count, gpus=_share(gpus, count), memory=wanted.worker_bytes, shared=True)
 
 
-def _require_listener(address: str) -> None:
-    """Raises at once where nobody listens; Ray would try for minutes."""
+def reach(address: str) -> None:
+    """Makes sure that somebody listens there; Ray itself would try for minutes.
+
+    Raises:
+        OSError: nobody does.
+        ValueError: it is no address.
+    """
     place = urlsplit(address if "://" in address else f"//{address}")
-    try:
-        host, port = place.hostname or "", place.port or _CLIENT_PORT
-        socket.create_connection((host, port), _CONNECT_SECONDS).close()
-    except (OSError, ValueError) as error:
-        raise ClusterError(_why(address, error)) from error
+    host, port = place.hostname or "", place.port or _CLIENT_PORT
+    socket.create_connection((host, port), _CONNECT_SECONDS).close()
 
 
 def _room(nodes: Sequence[Mapping[str, float]], kind: str, worker_bytes: int) -> int:
