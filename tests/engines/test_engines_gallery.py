@@ -9,7 +9,7 @@ from galleries import SEARCHES, answers, rows, write_store
 from facesearch import labelling
 from facesearch.errors import StoreError, StoreMissingError, UsageError
 from facesearch.gallery import Search, Where
-from facesearch.gallery.milvus import gallery as gallery_module
+from facesearch.gallery import hits as hits_module
 from facesearch.gallery.milvus import rows as rows_module
 from facesearch.gallery.opening import describe, open_gallery, problems_of
 from facesearch.gallery.transfers import TransferOptions
@@ -86,7 +86,7 @@ def test_a_photo_in_too_many_folders_and_a_copy_that_only_half_qualifies(
 
 
 def test_more_is_fetched_where_little_is_enough_only_at_first(path, pushed, monkeypatch) -> None:
-    monkeypatch.setattr(gallery_module, "_SLACK", -9)  # 2 * 5 - 9 = 1
+    monkeypatch.setattr(hits_module, "_SLACK", -9)  # 2 * 5 - 9 = 1
     search = Search(5)
     assert answers(pushed, rows(3, 2), search) == answers(path, rows(3, 2), search)
 

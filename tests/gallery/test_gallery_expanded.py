@@ -85,7 +85,7 @@ def test_as_a_naive_search(tmp_path_factory, photos, data, k, finish, small_fetc
     search = Search(k, expand=True, own=frozenset([content(own)]))
     with pytest.MonkeyPatch.context() as patch:
         if small_fetch:
-            patch.setattr("facesearch.gallery.npz._SLACK", 0)
+            patch.setattr("facesearch.gallery.hits._SLACK", 0)
         found = NpzGallery(store).search(probe[None], ["q"], search)
     expected = naive(photos, probe, own, k)
     assert [near.distance for near in found] == pytest.approx(

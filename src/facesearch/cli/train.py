@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    import tqdm
-
-    from facesearch.training import TrainPlan, TrainState, TrainSummary
+    from facesearch.training import TrainPlan, TrainSummary
 
 _FAILURES_SHOWN = 20
 
@@ -72,6 +68,7 @@ def train(network: str, folder: Path, dry_run: bool, as_json: bool, **settings: 
     for the systems small-cnn and small-cnn-without-pois, with a card that says what they are.
     """
     from facesearch import training
+    from facesearch.cli.progress import TrainingBar
     from facesearch.cli.stores import say
 
     del network  # there is one
@@ -84,59 +81,6 @@ def train(network: str, folder: Path, dry_run: bool, as_json: bool, **settings: 
         summary = training.train(plan, training.TrainHooks(bar.show))
     _print(_summary_facts(summary) if as_json else _summary_lines(summary))
     return 0
-
-
-class TrainingBar:
-    """Photos read, then batches trained, of all; and once it is known, how long that will take."""
-
-    def __init__(self) -> None:
-        self._bar: tqdm.tqdm[Any] | None = None
-        self._told = False
-
-    def __enter__(self) -> TrainingBar:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._close()
-
-    def show(self, state: TrainState) -> None:
-        """Moves the bar to ``state``."""
-        import tqdm
-
-        if self._bar is None or self._bar.unit != state.unit:
-            self._close()
-            seldom = 0.2 if sys.stderr.isatty() else 30.0  # a log needs no moving picture
-            self._bar = tqdm.tqdm(
-                total=state.total,
-                initial=state.done - 1,
-                unit=state.unit,
-                dynamic_ncols=True,
-                mininterval=seldom,
-                maxinterval=seldom,
-            )
-        if state.unit == "batch":
-            self._bar.set_postfix_str(
-                f"epoch {state.epoch}, accuracy {state.accuracy:.1%}, loss {state.loss:.3g}",
-                refresh=False,
-            )
-        self._bar.update(state.done - self._bar.n)
-        self._tell_time(state)
-
-    def _tell_time(self, state: TrainState) -> None:
-        from facesearch.report.wording import duration
-
-        if state.seconds_left is not None and not self._told and self._bar is not None:
-            self._told = True
-            self._bar.write(f"about {duration(state.seconds_left)} to go", file=sys.stderr)
-
-    def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
 
 
 def _print(told: dict[str, Any] | list[str]) -> None:

@@ -11,11 +11,23 @@ from numpy.typing import NDArray
 from facesearch.faces import smallest_findable
 from facesearch.locations import Address, join
 from facesearch.photos import printable
-from facesearch.records import Coverage, Failure
+from facesearch.recipes import Recipe
+from facesearch.records import Coverage, Failure, StoreSummary
 from facesearch.sources import root_state
 from facesearch.store import Store
 
 _FILES_AT_ONCE = 1 << 16
+
+
+def summary_of(path: str, recipe: Recipe) -> StoreSummary:
+    """Which store is searched: what it is called, and how its rows were made."""
+    return StoreSummary(
+        path=path,
+        recipe=recipe.name,
+        recipe_digest=recipe.recipe_digest,
+        space_digest=recipe.space_digest,
+        dim=recipe.extractor.dim,
+    )
 
 
 def coverage_of(store: Store) -> Coverage:

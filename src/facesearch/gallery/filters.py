@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -91,12 +91,7 @@ class Filters:
         for name in names:
             here = self._persons.files_of(name)
             if not here.any():
-                close = difflib.get_close_matches(name, self._persons.names(), 1)
-                meant = f"; did you mean {close[0]!r}?" if close else ""
-                raise UsageError(
-                    f"--person {name}: the store has no photos of anybody of that name (the name "
-                    f"of their folder, or a label){meant}"
-                )
+                raise nobody_of_name(name, self._persons.names())
             found = here if found is None else found | here
         return found
 
@@ -110,13 +105,7 @@ class Filters:
         if where.until:
             found &= times <= last_moment(where.until)
         if not np.any(found[self._store.files.content]):
-            span = " ".join(
-                f"--{name} {text}" for name, text in _span(where.since, where.until) if text
-            )
-            raise UsageError(
-                f"{span}: the store has no photos taken then; ask for another time (the capture "
-                f"time of {self.undated():,} of its {len(self._store.files):,} photos is not known)"
-            )
+            raise nothing_taken(where, self.undated(), len(self._store.files))
         return found
 
     @cached_property
@@ -130,6 +119,26 @@ class Filters:
             total = 10 * total + (blob[offsets[known] + place] - np.uint8(ord("0")))
         times[known] = total
         return times
+
+
+def nobody_of_name(name: str, names: Iterable[str] = ()) -> UsageError:
+    """What to say where there is no photo of a person; ``names`` are those that there are."""
+    close = difflib.get_close_matches(name, names, 1)
+    meant = f"; did you mean {close[0]!r}?" if close else ""
+    return UsageError(
+        f"--person {name}: the store has no photos of anybody of that name (the name of their "
+        f"folder, or a label){meant}"
+    )
+
+
+def nothing_taken(where: Where, undated: int, photos: int) -> UsageError:
+    """What to say where no photo is of the time asked for, ``undated`` of so many of none known."""
+    asked = (("since", where.since), ("until", where.until))
+    span = " ".join(f"--{name} {text}" for name, text in asked if text)
+    return UsageError(
+        f"{span}: the store has no photos taken then; ask for another time (the capture time of "
+        f"{undated:,} of its {photos:,} photos is not known)"
+    )
 
 
 def first_moment(text: str) -> int:
@@ -166,10 +175,6 @@ def _moment(text: str, rest: Sequence[str]) -> int:
             f"{text!r} is no time; write it as 2019, 2019-05, 2019-05-04 or 2019-05-04T12:30"
         )
     return int("".join(parts))
-
-
-def _span(since: str, until: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    return ("since", since), ("until", until)
 
 
 def _both(first: Mask | None, second: Mask | None) -> Mask | None:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facesearch.search.distances import similarity
+
+if TYPE_CHECKING:
+    from facesearch.gallery import Search
+    from facesearch.recipes import Recipe
+
+_SLACK = 32  # faces fetched beyond k at first, for photos with several faces and left-out ones
 # Back ends round, so rows whose squared distances are closer than this share of the squared lengths
 # involved may come in either order.
 _TIE = 1e-6
@@ -23,9 +31,45 @@ class Hit:
     example: int
 
 
-def best_hits(
-    hits: Sequence[Hit], content: Mapping[int, int] | NDArray[np.int64] | None
+Photos = Mapping[int, int] | NDArray[np.int64]
+"""The photo of each face, by numbers."""
+
+
+def first_fetch(k: int) -> int:
+    """How many faces to fetch at first for ``k`` answers."""
+    return 2 * k + _SLACK
+
+
+def enough_hits(
+    search: Search,
+    fetch: int,
+    nearest: Callable[[int], tuple[list[Hit], float]],
+    photos: Callable[[list[Hit]], Photos],
 ) -> list[Hit]:
+    """The hits that can be among the answers, one for each photo or face.
+
+    Args:
+        search: what is asked.
+        fetch: how many faces to fetch at first; they become four times as many, and so on, until
+            nothing that was left out can be an answer.
+        nearest: hits among so many faces fetched, and the distance up to which none is missing
+            (infinite when all were fetched).
+        photos: the photo of each face among hits.
+    """
+    limit = math.inf if search.where.max_distance is None else search.where.max_distance
+    while True:
+        hits, certain = nearest(fetch)
+        by = photos(hits) if search.by == "photo" else None
+        best = [hit for hit in best_hits(hits, by) if hit.distance <= limit]
+        sure = [hit for hit in best if hit.distance < certain]
+        if search.k is not None and len(sure) >= search.k:
+            return sure
+        if certain > limit or math.isinf(certain):
+            return best
+        fetch *= 4
+
+
+def best_hits(hits: Sequence[Hit], content: Photos | None) -> list[Hit]:
     """The nearest hit of each photo (``content`` says which face is whose), or of each face."""
     best: dict[int, Hit] = {}
     for hit in sorted(hits, key=lambda hit: (hit.distance, hit.face)):
@@ -51,3 +95,10 @@ def certain_up_to(distance: float, length: float) -> float:
         length: of the query; a row that near is at most as long as both together.
     """
     return math.sqrt(max(0.0, distance**2 - _TIE * (length + distance) ** 2))
+
+
+def cosine_of(hit: Hit, recipe: Recipe) -> float | None:
+    """The cosine between both rows, which only rows of unit length tell by their distance."""
+    if not recipe.extractor.unit:
+        return None
+    return float(similarity(np.array([hit.distance]))[0])

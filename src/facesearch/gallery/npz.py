@@ -14,15 +14,22 @@ from numpy.typing import NDArray
 from facesearch.gallery import Search, Where
 from facesearch.gallery.beside import beside
 from facesearch.gallery.codes import Part, parts_of
-from facesearch.gallery.facts import coverage_of
+from facesearch.gallery.facts import coverage_of, summary_of
 from facesearch.gallery.filters import Filters
-from facesearch.gallery.hits import Hit, best_hits, certain_up_to, nearest_hits
+from facesearch.gallery.hits import (
+    Hit,
+    certain_up_to,
+    cosine_of,
+    enough_hits,
+    first_fetch,
+    nearest_hits,
+)
 from facesearch.gallery.places import Place, Places
 from facesearch.gallery.sureness import Sureness
 from facesearch.recipes import Recipe
 from facesearch.records import Box, Coverage, Embeddings, Neighbor, StoreSummary
 from facesearch.search import choose
-from facesearch.search.distances import euclidean, similarity
+from facesearch.search.distances import euclidean
 from facesearch.store import Store
 
 if TYPE_CHECKING:
@@ -30,7 +37,6 @@ if TYPE_CHECKING:
 
     from facesearch.gallery.expanded import Confirm, ExpandedFaces
 
-_SLACK = 32  # faces fetched beyond k at first, for photos with several faces and left-out ones
 _FEW = 16.0
 """Up to so many times the square root of all faces, those that a filter leaves are sooner compared
 one by one than found among the nearest of all.
@@ -76,14 +82,7 @@ class NpzGallery:
 
     def summary(self) -> StoreSummary:
         """Which store this is."""
-        recipe = self.recipe
-        return StoreSummary(
-            path=str(self.store.path),
-            recipe=recipe.name,
-            recipe_digest=recipe.recipe_digest,
-            space_digest=recipe.space_digest,
-            dim=recipe.extractor.dim,
-        )
+        return summary_of(str(self.store.path), self.recipe)
 
     def coverage(self) -> Coverage:
         """What a search looks through."""
@@ -126,7 +125,13 @@ class NpzGallery:
             nearest = partial(self._compared, embeddings)
         else:
             nearest = partial(self._nearest, embeddings)
-        hits = nearest_hits(self._hits(nearest, search, passing.faces, searched), search.k)
+        hits = enough_hits(
+            search,
+            self._first_fetch(search.k, searched),
+            lambda fetch: nearest(fetch, passing.faces),
+            self._contents_of,
+        )
+        hits = nearest_hits(hits, search.k)
         content = self._contents_of(hits)
         found = [(hit, places.of_content(content[hit.face], passing.files)) for hit in hits]
         found.sort(key=lambda each: (each[0].distance, each[1][0].path, each[0].face))
@@ -138,26 +143,12 @@ class NpzGallery:
             return tuple(neighbors)
         return self._sureness.told(neighbors, searched * len(embeddings))
 
-    def _hits(
-        self, nearest: _Nearest, search: Search, allowed: Mask | None, searched: int
-    ) -> list[Hit]:
-        """The hits that can be among the answers, one for each photo or face."""
-        limit = math.inf if search.where.max_distance is None else search.where.max_distance
+    def _first_fetch(self, k: int | None, searched: int) -> int:
         total = _size(self.store)
-        fetch = total
-        if search.k is not None:
-            # Of those fetched a filter leaves its share.
-            fetch = math.ceil((2 * search.k + _SLACK) * total / max(1, searched))
-        while True:
-            hits, certain = nearest(fetch, allowed)
-            content = self._contents_of(hits) if search.by == "photo" else None
-            best = [hit for hit in best_hits(hits, content) if hit.distance <= limit]
-            sure = [hit for hit in best if hit.distance < certain]
-            if search.k is not None and len(sure) >= search.k:
-                return sure
-            if certain > limit or math.isinf(certain):
-                return best
-            fetch *= 4
+        if k is None:
+            return total
+        # Of those fetched a filter leaves its share.
+        return math.ceil(first_fetch(k) * total / max(1, searched))
 
     def _nearest(
         self, embeddings: Embeddings, fetch: int, allowed: Mask | None
@@ -244,7 +235,7 @@ class NpzGallery:
             also=tuple(other.path for other in others),
             face=None if whole else face.number,
             distance=hit.distance,
-            similarity=self._similarity(hit.distance),
+            similarity=cosine_of(hit, self.recipe),
             box=None if whole else Box(*face.box),
             width=photo.width,
             height=photo.height,
@@ -252,12 +243,6 @@ class NpzGallery:
             score=face.score,
             example=example,
         )
-
-    def _similarity(self, distance: float) -> float | None:
-        """The cosine, which only rows of unit length tell by their distance."""
-        if not self.recipe.extractor.unit:
-            return None
-        return float(similarity(np.array([distance]))[0])
 
 
 def _length(row: NDArray[np.float32]) -> float:

@@ -30,8 +30,7 @@ class Places:
         self._store = store
         # A relative root goes through ".."; what leads nowhere else is taken out.
         self._folders = [str(whole(root.resolve(store.folder))) for root in store.roots]
-        # Object storage counts as there: no query should wait for a network.
-        self._away = [not is_address(f) and not os.path.lexists(f) for f in self._folders]
+        self._away = [is_away(folder) for folder in self._folders]
 
     def of_content(self, content: int, wanted: NDArray[np.bool_] | None = None) -> list[Place]:
         """All files of a content: ``wanted`` ones first, then those of roots that are there, then
@@ -78,6 +77,13 @@ class Places:
                 for rows in files.below(root, prefix):
                     below[rows] = True
         return below
+
+
+def is_away(root: str) -> bool:
+    """Whether a root is not to be found now. Object storage counts as there: no query should wait
+    for a network.
+    """
+    return not is_address(root) and not os.path.lexists(root)
 
 
 def prefixes(folder: str, root: str) -> Iterator[bytes]:

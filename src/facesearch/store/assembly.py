@@ -15,7 +15,7 @@ from facesearch.store.compaction import Files, Merge, in_file_order, merge_of, o
 from facesearch.store.disk import storing
 from facesearch.store.head import INLINE, Head, SegmentEntry
 from facesearch.store.layout import Layout
-from facesearch.store.lock import StoreLock
+from facesearch.store.lock import locked
 from facesearch.store.ordering import newest_first
 from facesearch.store.reader import Store, real_location
 from facesearch.store.tables import ContentTable
@@ -81,12 +81,8 @@ def held_for_writing(path: Path, wait: bool) -> Iterator[None]:
     location = real_location(path)
     if not location.parent.is_dir():
         raise StoreError(f"{path}: its folder does not exist; create it, or choose another place")
-    lock = StoreLock(location)
-    lock.acquire(wait)
-    try:
+    with locked(location, wait):
         yield
-    finally:
-        lock.release()
 
 
 def write_store(path: Path, head: Head, merge: Merge, single_file_bytes: int) -> Store:

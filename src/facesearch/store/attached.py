@@ -22,7 +22,7 @@ from facesearch.store.derived import inline_members
 from facesearch.store.disk import storing
 from facesearch.store.head import DerivedEntry
 from facesearch.store.layout import Layout
-from facesearch.store.lock import StoreLock
+from facesearch.store.lock import locked
 from facesearch.store.reader import Store, derived_folder, real_location
 from facesearch.store.segments import Segment
 
@@ -75,26 +75,24 @@ def save_attached(store: Store, segment: Segment, name: str, members: Iterable[M
     Raises:
         StoreError: the store is gone or damaged, or cannot be written.
     """
-    lock = StoreLock(real_location(store.path))
     try:
-        lock.acquire(wait=False)
+        with locked(real_location(store.path), wait=False):
+            return _attach(Store.open(store.path), rows_digest(segment), name, members)
     except StoreBusyError:
         return False
-    try:
-        now = Store.open(store.path)
-        digests = {rows_digest(each) for each in now.segments}
-        made_from = rows_digest(segment)
-        if made_from not in digests:
-            return False
-        with storing(store.path):
-            layout = Layout(store.path)
-            entry = layout.write_derived(_entry_name(name, made_from), members, made_from, True)
-            kept = dict(_without_stale(now.head.derived, name, digests))
-            head = replace(now.head, derived={**kept, _entry_name(name, made_from): entry})
-            layout.write_head(head, inline_members(now))
-            layout.sweep(head)
-    finally:
-        lock.release()
+
+
+def _attach(store: Store, made_from: str, name: str, members: Iterable[Member]) -> bool:
+    digests = {rows_digest(each) for each in store.segments}
+    if made_from not in digests:
+        return False
+    with storing(store.path):
+        layout = Layout(store.path)
+        entry = layout.write_derived(_entry_name(name, made_from), members, made_from, True)
+        kept = dict(_without_stale(store.head.derived, name, digests))
+        head = replace(store.head, derived={**kept, _entry_name(name, made_from): entry})
+        layout.write_head(head, inline_members(store))
+        layout.sweep(head)
     return True
 
 

@@ -20,7 +20,7 @@ from facesearch.store.columns import Ints, take_ranges
 from facesearch.store.disk import storing
 from facesearch.store.head import DerivedEntry
 from facesearch.store.layout import Layout
-from facesearch.store.lock import StoreLock
+from facesearch.store.lock import locked
 from facesearch.store.reader import Store, derived_folder, real_location
 
 _VALUES_AT_ONCE = 1 << 22  # of embeddings
@@ -139,19 +139,15 @@ def save_derived(
     Raises:
         StoreError: the store is gone or damaged, or cannot be written.
     """
-    lock = StoreLock(real_location(path))
     try:
-        lock.acquire(wait=False)
+        with locked(real_location(path), wait=False):
+            store = Store.open(path)
+            if face_keys(store).digest != made_from:
+                return False
+            with storing(path):
+                _save(store, name, arrays, made_from, grows)
     except StoreBusyError:
         return False
-    try:
-        store = Store.open(path)
-        if face_keys(store).digest != made_from:
-            return False
-        with storing(path):
-            _save(store, name, arrays, made_from, grows)
-    finally:
-        lock.release()
     return True
 
 

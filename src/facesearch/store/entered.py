@@ -10,7 +10,7 @@ from typing import Any
 from facesearch.store.derived import inline_members
 from facesearch.store.disk import storing
 from facesearch.store.layout import Layout
-from facesearch.store.lock import StoreLock
+from facesearch.store.lock import locked
 from facesearch.store.reader import Store, real_location
 
 
@@ -29,14 +29,10 @@ def change_entered(path: Path, change: Callable[[Store], dict[str, Any]], wait: 
         StoreBusyError: another process writes to it.
         StoreError: the store is missing, damaged or cannot be written.
     """
-    lock = StoreLock(real_location(path))
-    lock.acquire(wait)
-    try:
+    with locked(real_location(path), wait):
         store = Store.open(path)
         head = replace(store.head, entered=change(store))
         if head != store.head:
             with storing(path):
                 Layout(path).write_head(head, inline_members(store))
         return Store.open(path)
-    finally:
-        lock.release()

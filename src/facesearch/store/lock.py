@@ -6,6 +6,8 @@ import json
 import os
 import platform
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from facesearch.errors import StoreBusyError
@@ -79,6 +81,17 @@ class StoreLock:
         today = since[:3] == time.localtime()[:3]
         when = time.strftime("%H:%M" if today else "%Y-%m-%d %H:%M", since)
         return f"process {pid} on {host} since {when}"
+
+
+@contextmanager
+def locked(location: Path, wait: bool) -> Iterator[None]:
+    """Holds the lock beside a store, as ``StoreLock.acquire`` takes it."""
+    lock = StoreLock(location)
+    lock.acquire(wait)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def owner_of(location: Path) -> int | None:

@@ -116,9 +116,7 @@ def _lite(address: EngineAddress, create: bool) -> str:
     path = address.file
     assert path is not None
     if not path.exists() and not create:
-        raise StoreMissingError(
-            f"{address}: no gallery here; make one with facesearch index or facesearch push"
-        )
+        raise no_gallery(address)
     if not path.parent.is_dir():
         raise StoreError(f"{address}: its folder does not exist; create it, or choose another")
     try:
@@ -205,6 +203,13 @@ def _below(error: BaseException) -> BaseException | None:
     return None
 
 
+def no_gallery(address: EngineAddress) -> StoreMissingError:
+    """What to say where there is none."""
+    return StoreMissingError(
+        f"{address}: no gallery here; make one with facesearch index or facesearch push"
+    )
+
+
 def _first_line(error: Exception) -> str:
     text = getattr(error, "message", "") or getattr(error, "details", lambda: "")() or str(error)
     line = " ".join(str(text).split())
@@ -215,9 +220,7 @@ def _as_store_error(address: EngineAddress, error: Exception, seconds: float) ->
     code, text = _code(error), _first_line(error)
     low = text.lower()
     if code == _NOT_FOUND or "database not found" in low:
-        return StoreMissingError(
-            f"{address}: no gallery here; make one with facesearch index or facesearch push"
-        )
+        return no_gallery(address)
     return StoreError(f"{address}: {_told_of(code, text, low, seconds)}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 
 import numpy as np
@@ -12,11 +11,11 @@ from facesearch.gallery.facts import RootFacts
 from facesearch.gallery.milvus import schema
 from facesearch.gallery.milvus.connection import Connection
 from facesearch.gallery.milvus.gallery import coverage_of
-from facesearch.gallery.milvus.head import GalleryHead, read_head
+from facesearch.gallery.milvus.head import GalleryHead, Totals, read_head
 from facesearch.gallery.milvus.rows import FACE_COLUMNS, folder_token, split_key, stamp_of
 from facesearch.gallery.milvus.tables import Table, quoted
 from facesearch.gallery.opening import Description
-from facesearch.locations import is_address
+from facesearch.gallery.places import is_away
 
 _TOLD = 20
 
@@ -30,8 +29,7 @@ def describe(address: EngineAddress) -> Description:
     roots = []
     for number, (token, path) in enumerate(head.roots, start=1):
         photos = files.count(f"array_contains_any(folders, {quoted([folder_token(token, '')])})")
-        there = is_address(path) or os.path.lexists(path)
-        roots.append(RootFacts(number, path, there, photos))
+        roots.append(RootFacts(number, path, not is_away(path), photos))
     coverage = coverage_of(head)
     return Description(schema.VERSION, None, head.recipe, head.options, coverage, tuple(roots))
 
@@ -46,23 +44,20 @@ def problems_of(address: EngineAddress) -> list[str]:
     found: list[str] = []
     held = _checked_faces(Table(connection, schema.FACES), head, found)
     named: dict[str, int] = {}
-    totals = [0, 0, 0, 0]
+    totals = Totals()
     roots = dict(head.roots)
     for rows in Table(connection, schema.FILES).scan(("content", "faces", "failed"), strong=True):
+        totals = totals.plus(rows)
         for row in rows:
             if int(row[schema.KEY].partition(":")[0]) not in roots:
                 found.append(f"file {row[schema.KEY]}: belongs to no folder")
             if row["content"] and row["faces"]:
                 named[row["content"]] = row["faces"]
-            totals[0] += row["faces"]
-            totals[1] += row["faces"] > 0
-            totals[2] += not row["faces"] and not row["failed"]
-            totals[3] += row["failed"]
     for content in sorted(named.keys() | held.keys()):
         there, wanted = held[content], named.get(content, 0)
         if there != wanted:
             found.append(f"photo {content[:16]}: has {there} faces, not {wanted}")
-    if head.run is None and tuple(totals) != head.totals:
+    if head.run is None and totals != head.totals:
         found.append("its totals do not agree with its photos; index or push into it again")
     more = len(found) - _TOLD
     return [*found[:_TOLD], f"and {more:,} more"] if more > 0 else found

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 
 from facesearch.errors import UsageError
 from facesearch.gallery import Where
-from facesearch.gallery.filters import first_moment, last_moment
+from facesearch.gallery.filters import (
+    first_moment,
+    last_moment,
+    nobody_of_name,
+    nothing_taken,
+)
 from facesearch.gallery.milvus import schema
 from facesearch.gallery.milvus.head import GalleryHead
 from facesearch.gallery.milvus.rows import Placed, folder_token, folder_tokens, spelled
@@ -85,18 +90,10 @@ def require(where: Where, head: GalleryHead, files: Table) -> None:
             )
     for name in where.persons:
         if not files.count(_any_of("persons", [spelled(name)], strictly=True)):
-            raise UsageError(
-                f"--person {name}: the store has no photos of anybody of that name (the name of "
-                "their folder, or a label)"
-            )
+            raise nobody_of_name(name)
     span = _span(where)
     if span and not files.count(span):
-        asked = (("since", where.since), ("until", where.until))
-        said = " ".join(f"--{name} {text}" for name, text in asked if text)
-        raise UsageError(
-            f"{said}: the store has no photos taken then; the capture time of "
-            f"{undated(files):,} is not known"
-        )
+        raise nothing_taken(where, undated(files), files.count(""))
 
 
 def undated(files: Table) -> int:

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from facesearch.addresses import EngineAddress
 from facesearch.errors import RecipeMismatchError, UsageError
 from facesearch.gallery import Search, Where
-from facesearch.gallery.hits import Hit, best_hits, certain_up_to, nearest_hits
+from facesearch.gallery.facts import summary_of
+from facesearch.gallery.hits import (
+    Hit,
+    certain_up_to,
+    cosine_of,
+    enough_hits,
+    first_fetch,
+    nearest_hits,
+)
 from facesearch.gallery.milvus import filters, schema
 from facesearch.gallery.milvus.connection import Connection
 from facesearch.gallery.milvus.filters import Filter, Placer
@@ -27,13 +35,13 @@ from facesearch.gallery.milvus.rows import (
     unspelled,
 )
 from facesearch.gallery.milvus.tables import MOST, Row, Table, within
+from facesearch.gallery.places import is_away
 from facesearch.gallery.sureness import Sureness
-from facesearch.locations import is_address, join
+from facesearch.locations import join
 from facesearch.recipes import Recipe
 from facesearch.records import Coverage, Embeddings, Neighbor, StoreSummary
-from facesearch.search.distances import euclidean, similarity
+from facesearch.search.distances import euclidean
 
-_SLACK = 32  # faces fetched beyond k at first, for photos with several faces and left-out ones
 _COLUMNS = ("facts",)
 
 Distances = NDArray[np.float64]
@@ -86,14 +94,7 @@ class MilvusGallery:
 
     def summary(self) -> StoreSummary:
         """Which store this is."""
-        recipe = self.recipe
-        return StoreSummary(
-            path=str(self._address),
-            recipe=recipe.name,
-            recipe_digest=recipe.recipe_digest,
-            space_digest=recipe.space_digest,
-            dim=recipe.extractor.dim,
-        )
+        return summary_of(str(self._address), self.recipe)
 
     def coverage(self) -> Coverage:
         """What a search looks through."""
@@ -140,7 +141,13 @@ class MilvusGallery:
         head = self._head()
         asked = filters.filter_of(search.where, head)
         found = _Found(head, asked, self._files, Placer(head))
-        hits = nearest_hits(self._hits(embeddings, search, found), search.k)
+        hits = enough_hits(
+            search,
+            MOST + 1 if search.k is None else first_fetch(search.k),
+            lambda fetch: self._nearest(embeddings, fetch, found),
+            lambda hits: found.contents(),
+        )
+        hits = nearest_hits(hits, search.k)
         # Without a place: its folder left the gallery since the head was read.
         placed = [(hit, places) for hit in hits if (places := found.places(hit.face))]
         placed.sort(key=lambda each: (each[0].distance, each[1][0].path, found.number(each[0])))
@@ -162,21 +169,6 @@ class MilvusGallery:
             return engine
         rows = self._faces.select(asked.faces, _COLUMNS)
         return sum(found.passes(row) for row in rows)
-
-    def _hits(self, embeddings: Embeddings, search: Search, found: _Found) -> list[Hit]:
-        """The hits that can be among the answers, one for each photo or face."""
-        limit = math.inf if search.where.max_distance is None else search.where.max_distance
-        fetch = MOST + 1 if search.k is None else 2 * search.k + _SLACK
-        while True:
-            hits, certain = self._nearest(embeddings, fetch, found)
-            by = found.contents() if search.by == "photo" else None
-            best = [hit for hit in best_hits(hits, by) if hit.distance <= limit]
-            sure = [hit for hit in best if hit.distance < certain]
-            if search.k is not None and len(sure) >= search.k:
-                return sure
-            if certain > limit or math.isinf(certain):
-                return best
-            fetch *= 4
 
     def _nearest(
         self, embeddings: Embeddings, fetch: int, found: _Found
@@ -208,9 +200,6 @@ class MilvusGallery:
         place, *others = found.places(hit.face)
         facts, face = row["facts"], face_in(row)
         whole = self.recipe.subject == "photo"
-        cosine = None
-        if self.recipe.extractor.unit:
-            cosine = float(similarity(np.array([hit.distance]))[0])
         return Neighbor(
             rank=rank,
             id=f"{content[:16]}-{number}",
@@ -220,7 +209,7 @@ class MilvusGallery:
             also=tuple(other.path for other in others),
             face=None if whole else number,
             distance=hit.distance,
-            similarity=cosine,
+            similarity=cosine_of(hit, self.recipe),
             box=None if whole else face.box,
             width=int(facts["width"]),
             height=int(facts["height"]),
@@ -232,22 +221,13 @@ class MilvusGallery:
 
 def coverage_of(head: GalleryHead) -> Coverage:
     """What a gallery holds, as its head counts it."""
-    faces, photos, without_face, failed = head.totals
     return Coverage(
-        faces=faces,
-        photos=photos,
-        without_face=without_face,
-        failed=failed,
-        roots_away=sum(_is_away(path) for _, path in head.roots),
+        **head.totals._asdict(),
+        roots_away=sum(is_away(path) for _, path in head.roots),
         indexed_at=head.indexed_at,
         progress=None if head.run is None else head.run.progress(),
         subject=head.recipe.subject,
     )
-
-
-def _is_away(root: str) -> bool:
-    # Object storage counts as there: no query should wait for one more network.
-    return not is_address(root) and not os.path.lexists(root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +311,7 @@ class _Found:
         if content not in self._places:
             roots = [number for number, _ in self.head.roots]
             paths = dict(self.head.roots)
-            away = {number: _is_away(path) for number, path in self.head.roots}
+            away = {number: is_away(path) for number, path in self.head.roots}
 
             def rank(place: Placed) -> tuple[bool, bool, int, bytes]:
                 wanted = not self.filter.by_file or self.filter.passes(place)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
-from facesearch.errors import RecipeMismatchError, StoreError, StoreMissingError, StoreTooNewError
+from facesearch.errors import RecipeMismatchError, StoreError, StoreTooNewError
 from facesearch.gallery.milvus import schema
+from facesearch.gallery.milvus.connection import no_gallery
 from facesearch.gallery.milvus.rows import NO_VECTOR
-from facesearch.gallery.milvus.tables import Table
+from facesearch.gallery.milvus.tables import Row, Table
 from facesearch.recipes import Recipe
 from facesearch.records import Coverage
 from facesearch.store.head import RunMark
@@ -18,14 +20,30 @@ from facesearch.store.head import RunMark
 _FORMAT = "facesearch-gallery"
 _PART = 60_000
 _TRIES = 5
-_COUNTS = ("faces", "photos", "without_face", "failed")
+
+
+class Totals(NamedTuple):
+    """What there is, counted by file: faces, photos with one, photos without, failed ones."""
+
+    faces: int = 0
+    photos: int = 0
+    without_face: int = 0
+    failed: int = 0
+
+    def plus(self, files: Sequence[Row]) -> Totals:
+        """The same with the rows of further files."""
+        return Totals(
+            self.faces + sum(row["faces"] for row in files),
+            self.photos + sum(row["faces"] > 0 for row in files),
+            self.without_face + sum(not row["faces"] and not row["failed"] for row in files),
+            self.failed + sum(row["failed"] for row in files),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class GalleryHead:
     """The document. ``roots`` are (number, absolute path) in the order in which they came;
-    ``run`` is an index run that has not ended; ``totals`` count faces, photos with a face, photos
-    without one and failed ones, by file.
+    ``run`` is an index run that has not ended.
     """
 
     recipe: Recipe
@@ -34,12 +52,12 @@ class GalleryHead:
     entered: dict[str, Any] = field(default_factory=dict)
     indexed_at: str = ""
     run: RunMark | None = None
-    totals: tuple[int, int, int, int] = (0, 0, 0, 0)
+    totals: Totals = field(default_factory=Totals)
 
     def counted(self, coverage: Coverage) -> GalleryHead:
-        """The same with the totals of what was counted elsewhere."""
-        faces, photos, without_face, failed = (getattr(coverage, name) for name in _COUNTS)
-        return replace(self, totals=(faces, photos, without_face, failed))
+        """The same with the totals of a store."""
+        totals = Totals(*(getattr(coverage, name) for name in Totals._fields))
+        return replace(self, totals=totals)
 
     def encode(self) -> str:
         """Canonical JSON, ASCII."""
@@ -54,7 +72,7 @@ class GalleryHead:
             "entered": self.entered,
             "indexed_at": self.indexed_at,
             "run": self.run and asdict(self.run),
-            "totals": dict(zip(_COUNTS, self.totals, strict=True)),
+            "totals": self.totals._asdict(),
         }
         return json.dumps(data, sort_keys=True, separators=(",", ":"))
 
@@ -92,9 +110,7 @@ def read_head(table: Table) -> GalleryHead:
             row[schema.KEY]: row for row in table.select("parts > 0", ("text", "parts", "stamp"))
         }
         if not rows:
-            raise StoreMissingError(
-                f"{address}: no gallery here; make one with facesearch index or facesearch push"
-            )
+            raise no_gallery(address)
         first = rows.get("0000", {"parts": 0, "stamp": ""})
         keys = [f"{number:04d}" for number in range(first["parts"])]
         text = "".join(rows[key]["text"] for key in keys if key in rows)
@@ -114,7 +130,6 @@ def _decode(address: object, text: str) -> GalleryHead:
                 "facesearch"
             )
         run = data["run"]
-        faces, photos, without_face, failed = (int(data["totals"][name]) for name in _COUNTS)
         return GalleryHead(
             recipe=Recipe.from_dict(data["recipe"]),
             roots=tuple((int(number), str(path)) for number, path in data["roots"]),
@@ -122,7 +137,7 @@ def _decode(address: object, text: str) -> GalleryHead:
             entered=dict(data["entered"]),
             indexed_at=str(data["indexed_at"]),
             run=None if run is None else RunMark(**run),
-            totals=(faces, photos, without_face, failed),
+            totals=Totals(*(int(data["totals"][name]) for name in Totals._fields)),
         )
     except (ValueError, KeyError, TypeError, RecipeMismatchError) as error:
         raise StoreError(

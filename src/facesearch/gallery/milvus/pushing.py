@@ -16,7 +16,7 @@ from facesearch.gallery.facts import coverage_of
 from facesearch.gallery.milvus import schema
 from facesearch.gallery.milvus.connection import Connection
 from facesearch.gallery.milvus.filters import Placer
-from facesearch.gallery.milvus.head import GalleryHead, write_head
+from facesearch.gallery.milvus.head import GalleryHead, Totals, write_head
 from facesearch.gallery.milvus.holding import held_head
 from facesearch.gallery.milvus.rows import (
     content_at,
@@ -36,7 +36,7 @@ from facesearch.gallery.transfers import (
     refuse_losses,
 )
 from facesearch.locations import whole
-from facesearch.records import Coverage, PhotoEntry
+from facesearch.records import PhotoEntry
 from facesearch.store import Store
 from facesearch.store.head import RunMark
 
@@ -143,7 +143,7 @@ class Push:
 
     def _last_head(self, kept: int) -> GalleryHead:
         if kept:
-            return self._head.counted(counted(self._files, self._store.recipe.subject))
+            return replace(self._head, totals=_totals(self._files))
         return replace(self._head, roots=tuple(self._roots))
 
     def _face_rows(self) -> Iterator[list[Row]]:
@@ -248,13 +248,9 @@ def ahead(items: Iterator[Item]) -> Iterator[Item]:
         yield item
 
 
-def counted(files: Table, recipe_subject: str) -> Coverage:
+def _totals(files: Table) -> Totals:
     """What a gallery holds, counted from the rows of its files."""
-    faces = photos = without_face = failed = 0
+    totals = Totals()
     for rows in files.scan(("faces", "failed"), strong=True):
-        for row in rows:
-            faces += row["faces"]
-            photos += row["faces"] > 0
-            failed += row["failed"]
-            without_face += not row["faces"] and not row["failed"]
-    return Coverage(faces, photos, without_face, failed, 0, "", subject=recipe_subject)
+        totals = totals.plus(rows)
+    return totals

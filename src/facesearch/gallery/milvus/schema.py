@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from facesearch.errors import StoreError, StoreMissingError
-from facesearch.gallery.milvus.connection import Connection
+from facesearch.errors import StoreError
+from facesearch.gallery.milvus.connection import Connection, no_gallery
 
 VERSION = 1
 KEY, VECTOR = "pk", "vector"
@@ -78,9 +78,7 @@ def require_collections(connection: Connection) -> None:
     there = set(connection.call("list_collections"))
     missing = [ending for ending in TABLES if address.collection + ending not in there]
     if FACES in missing or HEAD in missing:
-        raise StoreMissingError(
-            f"{address}: no gallery here; make one with facesearch index or facesearch push"
-        )
+        raise no_gallery(address)
     if missing:
         raise _foreign(address)
     for ending in TABLES:
