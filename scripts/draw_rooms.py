@@ -27,6 +27,7 @@ PURPOSES = {
     "merging": "several stores become one",
     "splitting": "one store becomes several",
     "labelling": "who is on which photo, as people say",
+    "forgetting": "photos and faces leave for good",
     "tiles": "crops and small views for a contact sheet",
     "planning": "folder against store: new, moved, gone",
     "scoping": "which folders a run looks at",

@@ -128,6 +128,7 @@ class _Run:
         self._copies: dict[bytes, list[Work]] = {}
         self._gone: dict[int, list[Place]] = defaultdict(list)
         self._found_again: set[Place] = set()
+        self._forgotten = self._held.forgotten
 
     def go(self, paths: Sequence[Location]) -> IndexSummary:
         """List, compare, read, prune, finish."""
@@ -220,15 +221,18 @@ class _Run:
     def _batches(self, left: Sequence[Work], size: int) -> Iterator[list[PhotoTask]]:
         """Tasks in order, without the files whose content need not be read."""
         sizes = Counter(work.entry.size for work in left)
+        forgotten = set(self._forgotten.photos.values())
         # A cluster reads copies too: that is shared work, and this process would be its brake.
         here = self._options.cluster is None
         batch: list[PhotoTask] = []
         for number, work in enumerate(left):
             # An object is not read twice: whether it is a copy shows when its bytes are here.
             perhaps_copy = here and (
-                work.perhaps_held or (sizes[work.entry.size] > 1 and not is_address(work.path))
+                work.perhaps_held
+                or (sizes[work.entry.size] > 1 and not is_address(work.path))
+                or (work.entry.size in forgotten and not is_address(work.path))
             )
-            if perhaps_copy and self._is_copy(work):
+            if perhaps_copy and self._is_known(work):
                 continue
             batch.append(PhotoTask(number, work.path))
             if len(batch) == size:
@@ -237,14 +241,20 @@ class _Run:
         if batch:
             yield batch
 
-    def _is_copy(self, work: Work) -> bool:
-        """Whether the content is held, or is being read elsewhere in this run; the file then waits
-        for it.
+    def _is_known(self, work: Work) -> bool:
+        """Whether the content is held or was forgotten, or is being read elsewhere in this run; the
+        file then waits for it.
         """
         try:
             content = hash_file(work.path)
         except PhotoError:
             return False  # the worker says what is wrong with it
+        if content in self._forgotten.photos:
+            with _whole():
+                self._done += 1
+                self._leave_out(work)
+                self._step()
+            return True
         held = self._writer.content_id(content)
         if held is not None:
             with _whole():
@@ -271,10 +281,13 @@ class _Run:
         self._outages.see(work.path, result.failure)
         if not self._is_passing(work, result.failure):
             held = self._writer.content_id(result.content_hash) if result.content_hash else None
-            if held is None:
-                self._put(work, result)
-            else:
+            kept = self._forgotten.kept(result, self._held.recipe.recipe_digest)
+            if held is not None:
                 self._link(work, held)
+            elif kept is not None:
+                self._put(work, kept)
+            else:
+                self._leave_out(work)
         if result.content_hash:
             for copy in self._copies.pop(result.content_hash, []):
                 self._take(copy, _of_copy(result, copy.path))
@@ -291,6 +304,14 @@ class _Run:
         self._failures.append(failure)
         self._counts["new" if work.kind == "new" else "unchanged"] += 1
         return True
+
+    def _leave_out(self, work: Work) -> None:
+        """A photo that was forgotten stays out, and so does what its file held before."""
+        self._counts["forgotten"] += 1
+        if work.before is not None:
+            self._leave(work.before)
+        elif work.content >= 0:
+            self._leave((work.root, work.entry.key))
 
     def _put(self, work: Work, result: PhotoResult) -> None:
         self._writer.put((work.root, work.entry), _without_path(result))
@@ -349,7 +370,8 @@ class _Run:
             unchanged=self._counts["unchanged"],
             moved=self._counts["moved"],
             copies=self._counts["copies"],
-            usable=plan.seen - len(failures),
+            forgotten=self._counts["forgotten"],
+            usable=plan.seen - len(failures) - self._counts["forgotten"],
             failures=(*plan.failures, *failures.values()),
             not_read=dict(plan.not_read.most_common()),
             roots_away=tuple(plan.away),

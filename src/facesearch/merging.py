@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from facesearch.errors import RecipeMismatchError, UsageError
 from facesearch.locations import Address
 from facesearch.overlaps import rows_to_take
 from facesearch.store import SINGLE_FILE_BYTES, Root, Store
-from facesearch.store.assembly import Source, assemble, held_for_writing, write_store
+from facesearch.store.assembly import Source, assemble, held_for_writing, must_not_be, write_store
+from facesearch.store.forgotten import Forgotten
 from facesearch.store.head import Head
 
 
@@ -72,7 +74,10 @@ def merge(paths: Sequence[Path], output: Path, options: MergeOptions | None = No
         order = sorted(range(len(stores)), key=lambda index: stores[index].indexed_at, reverse=True)
         newest, known_as = [stores[index] for index in order], [known_as[index] for index in order]
         taken = rows_to_take(newest, roots, known_as)
-        made = assemble(list(map(Source, newest, known_as, taken)))
+        forgotten = _forgotten(newest)
+        made = assemble(
+            list(map(Source, newest, known_as, taken)), partial(must_not_be, forgotten=forgotten)
+        )
         if not options.dry_run:
             head = _head_of(newest, roots)
             write_store(output, head, made, options.single_file_bytes)
@@ -206,6 +211,7 @@ def _head_of(stores: Sequence[Store], roots: tuple[Root, ...]) -> Head:
     entered: dict[str, Any] = {}
     for store in reversed(stores):
         entered = _joined(entered, store.head.entered)
+    entered = _forgotten(stores).into(entered)
     return Head(
         recipe=stores[0].recipe,
         roots=roots,
@@ -214,6 +220,11 @@ def _head_of(stores: Sequence[Store], roots: tuple[Root, ...]) -> Head:
         indexed_at=stores[0].indexed_at,
         entered=entered,
     )
+
+
+def _forgotten(stores: Sequence[Store]) -> Forgotten:
+    """What one of them has forgotten, the others do not bring back."""
+    return reduce(Forgotten.plus, (store.forgotten for store in stores), Forgotten())
 
 
 def _options(stores: Sequence[Store]) -> dict[str, Any]:

@@ -286,7 +286,8 @@ class IndexSummary:
     """The outcome of ``facesearch index``. Counts are photos unless said otherwise.
 
     ``seen`` = ``new`` + ``changed`` + ``unchanged`` + ``moved`` + ``copies`` (known content at a
-    further path), failures counted where their file belongs; ``usable`` of them did not fail.
+    further path) + ``forgotten`` (left out because they were), failures counted where their file
+    belongs; ``usable`` of them did not fail and are not left out.
     ``gone_kept`` counts photos that are gone from disk but kept because more than a tenth went at
     once. ``not_read`` counts files by extension, ``further_pages`` pages and frames beyond the
     first. ``small_faces`` is (N, photos): in so many photos faces under N original pixels could not
@@ -301,6 +302,7 @@ class IndexSummary:
     unchanged: int = 0
     moved: int = 0
     copies: int = 0
+    forgotten: int = 0
     removed: int = 0
     gone_kept: int = 0
     usable: int = 0

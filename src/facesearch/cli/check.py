@@ -7,7 +7,7 @@ import json
 import click
 
 from facesearch.addresses import StoreName
-from facesearch.cli.stores import named_gallery, remember, store_name, store_option
+from facesearch.cli.stores import choose_store, named_gallery, remember, store_name, store_option
 from facesearch.errors import EXIT_FAILED
 
 
@@ -15,14 +15,21 @@ from facesearch.errors import EXIT_FAILED
 @click.argument("path", metavar="[STORE]", required=False, type=store_name)
 @store_option
 @click.option("--deep", is_flag=True, help="Also read every photo again and compare its hash.")
+@click.option(
+    "--forgotten", is_flag=True, help="Also look everywhere for traces of what was forgotten."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def check(path: StoreName | None, store: StoreName | None, deep: bool, as_json: bool) -> int:
+def check(
+    path: StoreName | None, store: StoreName | None, deep: bool, forgotten: bool, as_json: bool
+) -> int:
     """Look for damage: checksums, shapes, ranges, lengths of rows; exit 1 if there is any."""
     from facesearch.gallery.opening import problems_of
     from facesearch.report import count, escape
 
     chosen = named_gallery(path, store)
     problems = problems_of(chosen, deep)
+    if forgotten and not problems:
+        problems = _traces(chosen)
     if not problems:
         remember(chosen)
     if as_json:
@@ -31,5 +38,25 @@ def check(path: StoreName | None, store: StoreName | None, deep: bool, as_json: 
     for problem in problems:
         click.echo(escape(problem))
     found = count(len(problems), "problem") if problems else "sound"
+    if forgotten and not problems:
+        found += f"; nothing is left of {_memory(chosen)}"
     click.echo(escape(f"{chosen}: {found}"))
     return EXIT_FAILED if problems else 0
+
+
+def _traces(chosen: StoreName) -> list[str]:
+    from facesearch.forgetting import traces_left
+
+    return traces_left(choose_store(chosen))
+
+
+def _memory(chosen: StoreName) -> str:
+    """How much the store knows to have forgotten."""
+    from facesearch.report import count
+    from facesearch.store import Store
+
+    forgotten = Store.open(choose_store(chosen)).forgotten
+    faces = sum(len(out.numbers) for out in forgotten.faces.values())
+    parts = [count(len(forgotten.photos), "photo")] if forgotten.photos or not faces else []
+    parts += [count(faces, "face")] if faces else []
+    return f"{' and '.join(parts)} that were forgotten"

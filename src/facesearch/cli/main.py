@@ -27,6 +27,7 @@ COMMANDS = {
     "pull": "pull",
     "roots": "roots",
     "label": "label",
+    "forget": "forget",
     "merge": "merge",
     "split": "split",
     "models": "models",

@@ -203,7 +203,7 @@ def query(
         require_sheet(contact_sheet)
     on = RuntimeOptions(runtime, device, cores(), precision)
     looked = IndexOptions(min_score=min_score, detail=detail)
-    embedder = _embedder(gallery, looked, on, offline)
+    embedder = embedder_for(gallery, on, looked, offline)
     report = querying.query(gallery, embedder, [*asked.items()], options, NumberedPictures())
     _tell(report, format_)
     sys.stdout.buffer.write(render_query(report, format_))
@@ -272,9 +272,13 @@ def _in_folder(folder: str) -> Iterator[Asked]:
         yield folder, PhotoError("not-a-photo", message)
 
 
-def _embedder(
-    gallery: Gallery, looked: IndexOptions, runtime: RuntimeOptions, offline: bool
+def embedder_for(
+    gallery: Gallery,
+    runtime: RuntimeOptions,
+    looked: IndexOptions | None = None,
+    offline: bool = False,
 ) -> Embedder:
+    """Finds and embeds faces as a gallery's were, but where ``looked`` says otherwise."""
     from facesearch.index_options import query_spec
     from facesearch.processing import LazyPipeline
     from facesearch.runtimes import Fetch

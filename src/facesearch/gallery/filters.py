@@ -80,10 +80,7 @@ class Filters:
         contents = self._store.contents
         allowed = np.ones(len(contents), np.bool_)
         for left_out in hashes:
-            wanted = np.frombuffer(left_out, np.uint8)
-            # One byte of each first: of millions of hashes few are looked at whole.
-            rows = np.flatnonzero(contents.hash[:, 0] == wanted[0])
-            allowed[rows[(contents.hash[rows] == wanted).all(axis=1)]] = False
+            allowed[contents.with_hash(left_out)] = False
         return allowed
 
     def _of_persons(self, names: Sequence[str]) -> Mask | None:

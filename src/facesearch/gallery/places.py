@@ -56,7 +56,7 @@ class Places:
             return None
         below = np.zeros(len(self._store.files), np.bool_)
         for folder in folders:
-            here = self._below(folder)
+            here = self.files_at(folder)
             if not here.any():
                 raise UsageError(
                     f"--under {folder}: the store has no photos there; "
@@ -65,11 +65,10 @@ class Places:
             below |= here
         return below
 
-    def _place(self, root: int, key: str) -> Place:
-        folder = self._folders[root]
-        return Place(join(folder, key), folder, key)
-
-    def _below(self, folder: str) -> NDArray[np.bool_]:
+    def files_at(self, folder: str) -> NDArray[np.bool_]:
+        """(files,) bool: which files are this one, or below this folder. A relative path counts
+        from the current folder and from every root.
+        """
         files = self._store.files
         below = np.zeros(len(files), np.bool_)
         for root, start in enumerate(self._folders):
@@ -77,6 +76,10 @@ class Places:
                 for rows in files.below(root, prefix):
                     below[rows] = True
         return below
+
+    def _place(self, root: int, key: str) -> Place:
+        folder = self._folders[root]
+        return Place(join(folder, key), folder, key)
 
 
 def is_away(root: str) -> bool:

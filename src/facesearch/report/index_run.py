@@ -68,6 +68,7 @@ def _summary_facts(summary: IndexSummary) -> dict[str, Any]:
         "unchanged": summary.unchanged,
         "moved": summary.moved,
         "copies": summary.copies,
+        "forgotten": summary.forgotten,
         "removed": summary.removed,
         "usable": summary.usable,
         "gone_kept": summary.gone_kept,
@@ -148,6 +149,8 @@ def _seen_line(summary: IndexSummary) -> str:
         parts.append(f"{summary.moved:,} moved")
     if summary.copies:
         parts.append(count(summary.copies, "copy", "copies"))
+    if summary.forgotten:
+        parts.append(f"{summary.forgotten:,} left out (forgotten)")
     parts += [f"{summary.removed:,} removed", f"{summary.failed:,} failed"]
     return f"{count(summary.seen, 'photo')} seen: {', '.join(parts)}"
 

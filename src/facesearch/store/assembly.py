@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +11,16 @@ import numpy as np
 
 from facesearch.errors import StoreError, StoreMissingError
 from facesearch.store.columns import Ints, Joined, bases
-from facesearch.store.compaction import Files, Merge, in_file_order, merge_of, one_content_a_hash
+from facesearch.store.compaction import (
+    Files,
+    Merge,
+    in_file_order,
+    merge_of,
+    one_content_a_hash,
+    without_faces,
+)
 from facesearch.store.disk import storing
+from facesearch.store.forgotten import Forgotten
 from facesearch.store.head import INLINE, Head, SegmentEntry
 from facesearch.store.layout import Layout
 from facesearch.store.lock import locked
@@ -34,10 +42,23 @@ class Source:
     rows: Ints | None = None
 
 
-def assemble(sources: Sequence[Source]) -> Merge:
+@dataclass(frozen=True, slots=True, eq=False)
+class LeftOut:
+    """What of some tables is not taken: ``contents`` whole and single ``faces`` of others, by their
+    numbers, ascending.
+    """
+
+    contents: Ints
+    faces: Ints
+
+
+def assemble(
+    sources: Sequence[Source], left_out: Callable[[ContentTable], LeftOut] | None = None
+) -> Merge:
     """The files of all sources with their contents and faces, as one segment in canonical order.
 
     A file that several have is that of the first one; contents with the same hash are one.
+    ``left_out`` says what is not taken of the contents of all sources.
     """
     segments = tuple(segment for source in sources for segment in source.store.segments)
     contents = ContentTable(segments)
@@ -53,11 +74,32 @@ def assemble(sources: Sequence[Source]) -> Merge:
         table,
         np.concatenate([part.numbers for part in taken])[order],
         np.concatenate([part.root for part in taken])[order],
-        one_content_a_hash(contents, np.concatenate([part.content for part in taken])[order]),
+        np.concatenate([part.content for part in taken])[order],
     )
     del taken, order
+    faces = np.zeros(0, np.int64)
+    if left_out is not None:
+        out = left_out(contents)
+        files, faces = files.taken(~np.isin(files.content, out.contents)), out.faces
+    files = replace(files, content=one_content_a_hash(contents, files.content))
     used, renumbered = in_file_order(files.content, 0, len(contents))
-    return merge_of(segments, sources[0].store.dim, replace(files, content=renumbered), used)
+    merge = merge_of(segments, sources[0].store.dim, replace(files, content=renumbered), used)
+    return without_faces(merge, faces)
+
+
+def must_not_be(contents: ContentTable, forgotten: Forgotten) -> LeftOut:
+    """What of these contents was forgotten, here or elsewhere, and is there nevertheless."""
+    whole = [row for key in forgotten.photos for row in contents.with_hash(key).tolist()]
+    faces: list[int] = []
+    for key, out in forgotten.faces.items():
+        for row in contents.with_hash(key).tolist():
+            start = contents.face_start(row)
+            count = contents.face_stop(row) - start
+            if count == out.count:
+                faces += [start + number - 1 for number in out.numbers]
+            elif count != len(out.remaining) and contents.failure(row) is None:
+                whole.append(row)
+    return LeftOut(np.array(sorted(whole), np.int64), np.array(sorted(faces), np.int64))
 
 
 def _taken(source: Source, table: Joined, first_file: int, first_content: int) -> Files:

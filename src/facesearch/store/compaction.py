@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -77,7 +77,7 @@ class Merge:
     sources: tuple[Segment, ...]
     files: Files
     order: Ints
-    faces: _FaceOrder
+    faces: _FaceOrder | _RemainingFaces
     dim: int
 
     @property
@@ -187,12 +187,37 @@ class _Columns:
             yield self._tables[table].texts(text, rows[piece])[1]
 
 
+class _RemainingFaces:
+    """The faces of another order but for some."""
+
+    def __init__(self, faces: _FaceOrder, left_out: Ints) -> None:
+        every = faces.ids(0, len(faces))
+        stays = ~np.isin(every, left_out)
+        self._ids = every[stays]
+        self.offsets = bases(stays)[faces.offsets]
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def ids(self, start: int, stop: int) -> Ints:
+        """Which faces come from ``start`` to ``stop``."""
+        return self._ids[start:stop]
+
+
 def merge_of(
     sources: Sequence[Segment], dim: int, files: Files, order: Ints, start: int = 0
 ) -> Merge:
     """What is written for these files and contents."""
     faces = _FaceOrder(ContentTable(tuple(sources)), order)
     return Merge(start, tuple(sources), files, order, faces, dim)
+
+
+def without_faces(merge: Merge, left_out: Ints) -> Merge:
+    """The same but for some faces, by their numbers in its sources."""
+    if not len(left_out):
+        return merge
+    assert isinstance(merge.faces, _FaceOrder)
+    return replace(merge, faces=_RemainingFaces(merge.faces, left_out))
 
 
 def side_by_side(store: Store, start: int, stop: int) -> Merge:

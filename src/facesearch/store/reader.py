@@ -19,6 +19,7 @@ from facesearch.records import Progress
 from facesearch.store import schema
 from facesearch.store.archive import META, Archive, damaged
 from facesearch.store.files import FileRows, FileTable, require_safe_paths
+from facesearch.store.forgotten import Forgotten
 from facesearch.store.head import Head, Root
 from facesearch.store.heads import open_head
 from facesearch.store.lock import owner_of
@@ -155,7 +156,19 @@ class Store:
     @cached_property
     def faces(self) -> FaceTable:
         """The faces; a face's id is its row here."""
-        return FaceTable(self.segments, self.contents)
+        return FaceTable(self.segments, self.contents, self.forgotten)
+
+    @cached_property
+    def forgotten(self) -> Forgotten:
+        """What must not come back.
+
+        Raises:
+            StoreError: it makes no sense.
+        """
+        try:
+            return Forgotten.of(self.head.entered)
+        except StoreError as error:
+            raise damaged(self.path, str(error)) from error
 
     @cached_property
     def _embeddings(self) -> EmbeddingRows:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from facesearch.store import schema
 from facesearch.store.columns import Ints, Joined, bases, distinct, join, join_offsets, pieces
+from facesearch.store.forgotten import Forgotten
 from facesearch.store.segments import Segment
 
 
@@ -132,7 +133,20 @@ class ContentTable:
     def facts(self, row: int) -> ContentFacts:
         """One photo; nothing else is read but the checksums of what is asked."""
         width, height = (int(self.table.value(side, row)) for side in ("width", "height"))
-        return ContentFacts(self.table.value("hash", row).tobytes(), width, height, self.taken(row))
+        return ContentFacts(self.hash_of(row), width, height, self.taken(row))
+
+    def hash_of(self, row: int) -> bytes:
+        """SHA-256 of one photo's bytes."""
+        found: bytes = self.table.value("hash", row).tobytes()
+        return found
+
+    def with_hash(self, content_hash: bytes) -> Ints:
+        """Rows of the contents whose hash begins so, dead and failed ones too."""
+        start = np.frombuffer(content_hash, np.uint8)
+        # One byte of each first: of millions of hashes few are looked at whole.
+        rows = np.flatnonzero(self.hash[:, 0] == start[0])
+        same: NDArray[np.bool_] = (self.hash[rows, : len(start)] == start).all(axis=1)
+        return rows[same]
 
     def taken(self, row: int) -> str:
         """Capture time, ISO 8601 without zone, or ""."""
@@ -165,9 +179,15 @@ class ContentTable:
 class FaceTable:
     """The faces of all contents, live or not, in the order of their ids."""
 
-    def __init__(self, segments: Sequence[Segment], contents: ContentTable) -> None:
+    def __init__(
+        self,
+        segments: Sequence[Segment],
+        contents: ContentTable,
+        forgotten: Forgotten | None = None,
+    ) -> None:
         self._segments = segments
         self._contents = contents
+        self._forgotten = forgotten or Forgotten()
         self.table = Joined(segments, "faces")
 
     def __len__(self) -> int:
@@ -233,13 +253,18 @@ class FaceTable:
         return join(self._segments, "faces.sharpness")
 
     def number(self, face: int) -> int:
-        """The face's number within its photo, from 1 in reading order."""
+        """The face's number within its photo, from 1 in reading order; those forgotten count too,
+        so that no other face gets their numbers.
+        """
         return self._where(face)[1]
 
     def _where(self, face: int) -> tuple[int, int]:
         """Its content, and its number there."""
         (content,) = self.content_of([face]).tolist()
-        return content, face - self._contents.face_start(content) + 1
+        place = face - self._contents.face_start(content) + 1
+        if not self._forgotten.faces:
+            return content, place
+        return content, self._forgotten.number(self._contents.hash_of(content), place)
 
 
 class EmbeddingRows:

@@ -1,0 +1,195 @@
+"""``facesearch forget``: photos, or faces on them, leave the store for good."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from facesearch.addresses import StoreName
+from facesearch.cli.stores import existing_store, say, say_store, store_option
+from facesearch.errors import UsageError
+
+if TYPE_CHECKING:
+    from facesearch.forgetting import ForgetSummary, Going
+    from facesearch.records import QueryReport
+
+_SHOWN = 20
+_OUT_OF_REACH = (
+    "not reached: the photos themselves, other stores and copies of this one, backups, answers and "
+    "reports that were saved, and networks trained on these photos"
+)
+
+
+@click.command()
+@click.argument("paths", metavar="[PATH]...", nargs=-1)
+@store_option
+@click.option("--face", metavar="N", type=click.IntRange(1), help="Only face N of one photo.")
+@click.option("--id", "ids", metavar="ID", multiple=True, help="A face or photo by its id.")
+@click.option("--like", metavar="PHOTO", help="All faces like the one on this photo.")
+@click.option(
+    "--max-distance", metavar="D", type=float, help="How far they may be, for --like: 0 to 2."
+)
+@click.option("--no-memory", is_flag=True, help="Do not even keep hashes; index may bring it back.")
+@click.option("--allow", is_flag=True, help="Let these photos be indexed again, forgotten or not.")
+@click.option("--dry-run", is_flag=True, help="Say what would go, change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--wait", is_flag=True, help="Wait while another process writes the store.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
+def forget(
+    paths: tuple[str, ...],
+    store: StoreName | None,
+    face: int | None,
+    ids: tuple[str, ...],
+    like: str | None,
+    max_distance: float | None,
+    no_memory: bool,
+    allow: bool,
+    dry_run: bool,
+    yes: bool,
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Take photos, or faces on them, out of the store and all that was computed from it.
+
+    A folder means every photo below it. Later runs leave out what was forgotten: they know it by
+    the hash of the photo's bytes, which is all that is kept.
+    """
+    from facesearch import forgetting
+
+    _check(paths, ids, like, max_distance, allow)
+    path = existing_store(store)
+    say_store(path)
+    if allow:
+        found = forgetting.allow(path, paths, wait)
+        had = "photo had" if found == 1 else "photos had"
+        click.echo(f"{found:,} {had} been forgotten; index takes them in again")
+        return 0
+    if like is not None:
+        ids += tuple(_like(path, like, face, max_distance))
+        face = None
+    targets = forgetting.Targets(paths, face, ids)
+    options = forgetting.ForgetOptions(not no_memory, wait, dry_run)
+    summary = forgetting.forget(path, targets, options, partial(_agreed, yes, as_json))
+    if summary is None:
+        say("nothing was forgotten")
+        return 1
+    if as_json:
+        facts = {"schema": 1, "dry_run": dry_run, **asdict(summary)}
+        click.echo(json.dumps(facts, indent=2))
+    else:
+        _tell(summary, dry_run)
+    say(_OUT_OF_REACH)
+    return 0
+
+
+def _check(
+    paths: tuple[str, ...],
+    ids: tuple[str, ...],
+    like: str | None,
+    max_distance: float | None,
+    allow: bool,
+) -> None:
+    if allow and (not paths or ids or like is not None):
+        raise UsageError("--allow reads the photos it is for; name them by their paths")
+    if like is not None and (paths or ids):
+        raise UsageError("--like says which faces go; leave out paths and --id")
+    if (like is None) != (max_distance is None):
+        raise UsageError("--like PHOTO and --max-distance D go together; query shows distances")
+
+
+def _like(path: Path, photo: str, face: int | None, max_distance: float | None) -> Iterator[str]:
+    """The ids of all faces up to a distance from one face of a photo."""
+    report = _answers(path, photo, face, max_distance)
+    for result in report.results:
+        for note in result.notes:
+            say(note)
+        if result.error is not None:
+            raise UsageError(result.error.message)
+        if not result.neighbors:
+            raise UsageError(f"{photo}: no face in the store is within {max_distance:g} of it")
+        yield from (neighbor.id for neighbor in result.neighbors)
+
+
+def _answers(path: Path, photo: str, face: int | None, max_distance: float | None) -> QueryReport:
+    from facesearch import querying
+    from facesearch.cli.query import embedder_for
+    from facesearch.cores import cores
+    from facesearch.gallery.opening import open_gallery
+    from facesearch.runtimes import RuntimeOptions
+
+    options = querying.QueryOptions(None, "face", face, max_distance=max_distance)
+    querying.check_options(options, 1)
+    gallery = open_gallery(path)
+    querying.check_space(gallery)
+    embedder = embedder_for(gallery, RuntimeOptions(threads=cores()))
+    return querying.query(gallery, embedder, [(photo, photo)], options)
+
+
+def _agreed(yes: bool, as_json: bool, summary: ForgetSummary) -> bool:
+    """Shows what will go, and asks."""
+    if not as_json:
+        for line in _lines(summary):
+            say(line)
+    if yes:
+        return True
+    if not _is_asked():
+        raise UsageError("nobody is there to ask; say --yes to forget, or --dry-run to see what")
+    return click.confirm(f"Forget {_counts(summary)}?", err=True)
+
+
+def _is_asked() -> bool:
+    """Whether somebody is there to answer."""
+    return sys.stdin.isatty()
+
+
+def _tell(summary: ForgetSummary, dry_run: bool) -> None:
+    from facesearch.report import escape
+
+    if dry_run:
+        for line in _lines(summary):
+            click.echo(escape(line))
+        click.echo(f"would forget {_counts(summary)}")
+        return
+    click.echo(f"forgot {_counts(summary)}")
+    for cache in summary.caches:
+        click.echo(escape(f"also in {cache}"))
+    if not summary.remembered:
+        click.echo("no hash was kept: index brings back what is still on the disk")
+
+
+def _counts(summary: ForgetSummary) -> str:
+    from facesearch.report import count
+
+    parts = []
+    if summary.photos:
+        whole = sum(photo.faces for photo in summary.photos)
+        photos = count(len(summary.photos), "photo")
+        parts.append(f"{photos} with {count(whole, 'face')}")
+    if summary.faces:
+        parts.append(count(len(summary.faces), "single face"))
+    return " and ".join(parts) or "nothing"
+
+
+def _lines(summary: ForgetSummary) -> list[str]:
+    going = [*summary.photos, *summary.faces]
+    more = len(going) - _SHOWN
+    lines = [_line(each) for each in going[:_SHOWN]]
+    return [*lines, f"and {more:,} more"] if more > 0 else lines
+
+
+def _line(going: Going) -> str:
+    from facesearch.report import count
+
+    what = count(going.faces, "face") if going.number is None else f"face {going.number}"
+    if going.box is not None:
+        what += f" at {going.box.x:.0f},{going.box.y:.0f}"
+    further = len(going.paths) - 1
+    copies = f" (and {count(further, 'copy', 'copies')})" if further > 0 else ""
+    return f"{going.id}  {going.paths[0]}{copies}: {what}"

@@ -1,0 +1,355 @@
+"""The job of forgetting from top to bottom: choose, show, ask, write the store anew, clear the
+caches.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from facesearch import weights
+from facesearch.datasets import identity
+from facesearch.errors import UsageError
+from facesearch.gallery.persons import ENTERED, labels_of
+from facesearch.gallery.places import Places
+from facesearch.locations import join
+from facesearch.records import Box
+from facesearch.sources import open_source
+from facesearch.store import SINGLE_FILE_BYTES, Store
+from facesearch.store.assembly import LeftOut, held_for_writing
+from facesearch.store.columns import Ints
+from facesearch.store.entered import change_entered
+from facesearch.store.forgetting import clear, rewrite
+from facesearch.store.forgotten import FacesLeftOut, Forgotten
+
+_ID = re.compile(r"([0-9a-f]{16})(?:-([1-9][0-9]*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What to forget: photos at ``paths`` or below them, of a single one only its ``face`` number;
+    and ``ids`` of faces as answers have them, or of photos (what stands before the "-").
+    """
+
+    paths: tuple[str, ...] = ()
+    face: int | None = None
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetOptions:
+    """``remember`` keeps the hash of what goes, so that no later run brings it back; ``wait`` for
+    another writer to end; ``dry_run`` changes nothing.
+    """
+
+    remember: bool = True
+    wait: bool = False
+    dry_run: bool = False
+    single_file_bytes: int = SINGLE_FILE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """A photo with all its ``faces``, or one of its faces (``number``, ``box``), that goes.
+
+    ``id`` is the photo's or the face's, ``paths`` are all places where the photo lies.
+    """
+
+    id: str
+    paths: tuple[str, ...]
+    faces: int
+    number: int | None = None
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetSummary:
+    """What went, or would go: ``photos`` whole and ``faces`` of others. ``files`` counts the paths
+    of those photos, ``embeddings`` all faces that went. ``remembered`` says whether their hashes
+    are kept. ``caches`` are files beside the store that held some of it and went too.
+    """
+
+    store: str
+    photos: tuple[Going, ...] = ()
+    faces: tuple[Going, ...] = ()
+    remembered: bool = True
+    caches: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> int:
+        """Paths that went."""
+        return sum(len(photo.paths) for photo in self.photos)
+
+    @property
+    def embeddings(self) -> int:
+        """Faces that went, with their photo or alone."""
+        return sum(photo.faces for photo in self.photos) + len(self.faces)
+
+
+Confirm = Callable[[ForgetSummary], bool]
+"""Asked before anything goes; False leaves all as it is."""
+
+
+def forget(
+    path: Path, targets: Targets, options: ForgetOptions, confirm: Confirm
+) -> ForgetSummary | None:
+    """Takes photos and faces out of a store, and out of what was computed from it.
+
+    The store is written anew and takes the old one's place in one step. It is held for writing
+    until the question is answered.
+
+    Args:
+        path: the store's file.
+        targets: see ``Targets``.
+        options: see ``ForgetOptions``.
+        confirm: see ``Confirm``.
+
+    Returns:
+        What went; None where ``confirm`` said no.
+
+    Raises:
+        UsageError: one of the targets is not in the store.
+        StoreError: the store is missing or damaged, or cannot be written; StoreBusyError: another
+            process writes it.
+    """
+    _check(targets)
+    Store.open(path)  # before a lock is made beside nothing
+    with nullcontext() if options.dry_run else held_for_writing(path, options.wait):
+        if not options.dry_run:
+            clear(path)
+        store = Store.open(path)
+        chosen = choose(store, targets)
+        summary = replace(_summary(store, chosen), remembered=options.remember)
+        if options.dry_run:
+            return summary
+        if not confirm(summary):
+            return None
+        entered = _entered(store, chosen, options.remember)
+        rewrite(path, chosen, entered, options.single_file_bytes)
+    return replace(summary, caches=_clear_caches(_hashes(store, chosen)))
+
+
+def allow(path: Path, paths: Sequence[str], wait: bool = False) -> int:
+    """Lets photos be indexed again that were forgotten; how many of these were.
+
+    Args:
+        path: the store's file.
+        paths: photos, which are read for their hashes, and folders of them.
+        wait: for another writer to end.
+
+    Raises:
+        PhotoError: one of them cannot be read.
+        StoreError: as ``forget``.
+    """
+    held = Store.open(path).forgotten
+    found = [each for each in _hashes_at(paths) if each in held.photos or each in held.faces]
+    if found:
+        change_entered(
+            path, lambda store: store.forgotten.without(found).into(store.head.entered), wait
+        )
+    return len(found)
+
+
+def traces_left(path: Path) -> list[str]:
+    """What is left of what a store has forgotten, in any file that the tool keeps, a line each.
+
+    Raises:
+        StoreError: the store, or a file, cannot be read.
+    """
+    from facesearch.store.traces import traces
+
+    home = weights.home()
+    kept = [*(home / "eval").rglob("*"), *home.glob("*.json")]
+    return list(traces(Store.open(path), [each for each in kept if each.is_file()]))
+
+
+def _hashes_at(paths: Sequence[str]) -> set[bytes]:
+    """Of all photos at or below these paths."""
+    from facesearch.photos import hash_file
+
+    found = set[bytes]()
+    for path in paths:
+        place = Path(path)
+        if place.is_dir():
+            source = open_source(place)
+            keys = [entry.key for entry in source.entries() if source.probe(entry) != "not-read"]
+            found |= {hash_file(join(path, key)) for key in keys}
+        else:
+            found.add(hash_file(path))
+    return found
+
+
+def _check(targets: Targets) -> None:
+    if not targets.paths and not targets.ids:
+        raise UsageError("name what to forget: photos or folders, --id ID, or --like PHOTO")
+    if targets.face is not None and len(targets.paths) != 1:
+        raise UsageError("--face is a face of one photo; name that photo alone")
+    for text in targets.ids:
+        if not _ID.fullmatch(text):
+            raise UsageError(
+                f"--id {text}: is no id; they look like 0123456789abcdef-1, as facesearch query "
+                "--json prints them"
+            )
+
+
+def choose(store: Store, targets: Targets) -> LeftOut:
+    """What of a store is meant.
+
+    Raises:
+        UsageError: something is meant that it does not have.
+    """
+    contents, faces = set[int](), set[int]()
+    for path in targets.paths:
+        rows = np.flatnonzero(Places(store).files_at(path))
+        if not len(rows):
+            raise UsageError(
+                f"{path}: the store has no photo there; facesearch roots lists folders"
+            )
+        here = set(store.files.content[rows].tolist())
+        if targets.face is None:
+            contents |= here
+        else:
+            faces.add(_face(store, here, targets.face, path))
+    for text in targets.ids:
+        match = _ID.fullmatch(text)
+        assert match is not None
+        live = store.contents.with_hash(bytes.fromhex(match[1]))
+        here = set(live[store.contents.live[live]].tolist())
+        if not here:
+            raise UsageError(f"--id {text}: the store has no such photo")
+        if match[2] is None or store.recipe.subject == "photo":
+            contents |= here
+        else:
+            faces.add(_face(store, here, int(match[2]), f"--id {text}"))
+    inside = {face for content in contents for face in _faces_of(store, content)}
+    return LeftOut(_sorted(contents), _sorted(faces - inside))
+
+
+def _face(store: Store, contents: Collection[int], number: int, asked: str) -> int:
+    """The face of a number of the only photo among contents."""
+    if store.recipe.subject == "photo":
+        raise UsageError(f"{asked}: this store holds whole photos; leave out --face")
+    if len(contents) != 1:
+        raise UsageError(f"{asked}: holds {len(contents):,} photos; --face is a face of one")
+    (content,) = contents
+    numbers = {store.faces.number(face): face for face in _faces_of(store, content)}
+    if number not in numbers:
+        known = ", ".join(map(str, numbers)) or "none"
+        raise UsageError(f"{asked}: has no face {number} in the store; its faces: {known}")
+    return numbers[number]
+
+
+def _faces_of(store: Store, content: int) -> range:
+    return range(store.contents.face_start(content), store.contents.face_stop(content))
+
+
+def _sorted(numbers: Collection[int]) -> Ints:
+    return np.array(sorted(numbers), np.int64)
+
+
+def _summary(store: Store, chosen: LeftOut) -> ForgetSummary:
+    """What is chosen, as people know it."""
+    places = Places(store)
+
+    def going(content: int) -> Going:
+        name = store.contents.hash_of(content).hex()[:16]
+        paths = tuple(place.path for place in places.of_content(content))
+        return Going(name, paths, len(_faces_of(store, content)))
+
+    def going_face(face: int) -> Going:
+        facts = store.faces.facts(face)
+        photo = going(facts.content)
+        return replace(
+            photo,
+            id=f"{photo.id}-{facts.number}",
+            faces=1,
+            number=facts.number,
+            box=Box(*facts.box),
+        )
+
+    return ForgetSummary(
+        str(store.path),
+        tuple(map(going, chosen.contents.tolist())),
+        tuple(map(going_face, chosen.faces.tolist())),
+    )
+
+
+def _hashes(store: Store, chosen: LeftOut) -> frozenset[bytes]:
+    """Those of the photos that something goes of, but for what could never be read."""
+    contents = [*chosen.contents.tolist(), *store.faces.content_of(chosen.faces).tolist()]
+    hashes = (store.contents.hash_of(content) for content in contents)
+    return frozenset(each for each in hashes if any(each))
+
+
+def _entered(store: Store, chosen: LeftOut, remember: bool) -> dict[str, object]:
+    """What people entered, without the labels of what goes, and with its hashes if asked for."""
+    held = store.forgotten
+    whole = {
+        key: _size(store, content)
+        for content in chosen.contents.tolist()
+        if any(key := store.contents.hash_of(content))
+    }
+    faces: dict[bytes, FacesLeftOut] = {}
+    for face in chosen.faces.tolist():
+        content, number, *_ = store.faces.facts(face)
+        key = store.contents.hash_of(content)
+        count = len(_faces_of(store, content))
+        none = FacesLeftOut(store.recipe.recipe_digest, count, ())
+        faces[key] = faces.get(key, held.faces.get(key, none)).plus([number])
+    if not remember:
+        # Of a photo that is remembered anyhow, so are all its faces: else they would count anew.
+        faces = {key: out for key, out in faces.items() if key in held.faces}
+    kept = held.without([*whole, *faces])
+    photos = {**kept.photos, **whole} if remember else kept.photos
+    now = Forgotten(photos, {**kept.faces, **faces})
+    entered = now.into(store.head.entered)
+    labels = _labels_left(store, chosen)
+    entered.pop(ENTERED, None)
+    return entered | ({ENTERED: labels} if labels else {})
+
+
+def _size(store: Store, content: int) -> int:
+    rows = store.files.of_content(content)
+    return int(store.files.size[rows[0]]) if len(rows) else 0
+
+
+def _labels_left(store: Store, chosen: LeftOut) -> dict[str, str]:
+    """The labels but for those that name only photos which go."""
+    labels = labels_of(store.head.entered)
+    if not labels:
+        return labels
+    marks = dict(zip(labels, labels, strict=True))
+    gone = set(chosen.contents.tolist())
+    leaving, staying = set[str](), set[str]()
+    for content, key in zip(store.files.content.tolist(), store.files.paths(), strict=True):
+        if (mark := identity(key, marks)) is not None:
+            (leaving if content in gone else staying).add(mark)
+    return {key: name for key, name in labels.items() if key not in leaving - staying}
+
+
+def _clear_caches(hashes: Collection[bytes]) -> tuple[str, ...]:
+    """Takes photos out of the stores that evaluations keep, and removes the figures kept beside
+    them; which files were touched.
+    """
+    touched = []
+    for results in sorted((weights.home() / "eval").glob("*/results")):
+        shutil.rmtree(results)
+        touched.append(str(results))
+    for path in sorted((weights.home() / "eval").glob("*/*.npz")):
+        store = Store.open(path)
+        chosen = LeftOut(
+            _sorted({row for key in hashes for row in store.contents.with_hash(key).tolist()}),
+            _sorted(()),
+        )
+        if not len(chosen.contents):
+            continue
+        with held_for_writing(path, wait=True):
+            rewrite(path, chosen, dict(store.head.entered), SINGLE_FILE_BYTES)
+        touched.append(str(path))
+    return tuple(touched)

@@ -1,0 +1,71 @@
+"""Taking photos and faces out of a store: what is left is written anew, nothing is only marked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from facesearch.store.assembly import LeftOut, Source, assemble, write_store
+from facesearch.store.disk import storing
+from facesearch.store.head import Root
+from facesearch.store.layout import Layout
+from facesearch.store.reader import Store
+from facesearch.store.writer import rebuild_path
+
+
+def rewrite(
+    path: Path, left_out: LeftOut, entered: dict[str, Any], single_file_bytes: int
+) -> Store:
+    """Writes the store anew without what is left out; its lock must be held.
+
+    In one step the new one takes the old one's place; what was computed from the old one goes, and
+    so does a rebuild that has not ended.
+
+    Args:
+        path: the store's file.
+        left_out: what goes, by numbers of the store as it is.
+        entered: what people entered, from now on.
+        single_file_bytes: embeddings up to this size end in one file.
+
+    Raises:
+        StoreError: it could not be written; then nothing has changed.
+    """
+    store = Store.open(path)
+    kept, numbers = _roots(store, left_out)
+    head = replace(store.head, roots=kept, next_root=len(kept), derived={}, entered=entered)
+    merge = assemble([Source(store, numbers)], lambda contents: left_out)
+    made = write_store(path, head, merge, single_file_bytes)
+    clear(path)
+    return made
+
+
+def _roots(store: Store, left_out: LeftOut) -> tuple[tuple[Root, ...], list[int]]:
+    """The roots that stay, and the new id of each of those before. A root that is a photo goes with
+    it, for its name is that of the photo.
+    """
+    files = store.files
+    spent = {
+        int(files.root[row])
+        for content in left_out.contents.tolist()
+        for row in files.of_content(content).tolist()
+        if not files.path(row)
+    }
+    kept = [index for index in range(len(store.roots)) if index not in spent]
+    numbers = {index: number for number, index in enumerate(kept)}
+    roots = tuple(replace(store.roots[index], id=number) for index, number in numbers.items())
+    return roots, [numbers.get(index, -1) for index in range(len(store.roots))]
+
+
+def clear(path: Path) -> None:
+    """Removes what writers have left beside a store: earlier heads, parts, a rebuild that has not
+    ended. Its lock must be held.
+
+    Raises:
+        StoreError: some of it cannot be removed.
+    """
+    with storing(path):
+        layout = Layout(path)
+        layout.settle()
+        layout.sweep(Store.open(path).head)
+        Layout(rebuild_path(path)).discard()
