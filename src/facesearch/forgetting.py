@@ -4,18 +4,23 @@ caches.
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
-from collections.abc import Callable, Collection, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from facesearch import weights
+from facesearch.addresses import EngineAddress, StoreName
 from facesearch.datasets import identity
 from facesearch.errors import UsageError
+from facesearch.gallery.opening import describe, engine_of
 from facesearch.gallery.persons import ENTERED, labels_of
 from facesearch.gallery.places import Places
 from facesearch.locations import join
@@ -58,7 +63,8 @@ class ForgetOptions:
 class Going:
     """A photo with all its ``faces``, or one of its faces (``number``, ``box``), that goes.
 
-    ``id`` is the photo's or the face's, ``paths`` are all places where the photo lies.
+    ``id`` is the photo's or the face's, ``paths`` are all places where the photo lies; an engine
+    does not say where the face is.
     """
 
     id: str
@@ -97,7 +103,7 @@ Confirm = Callable[[ForgetSummary], bool]
 
 
 def forget(
-    path: Path, targets: Targets, options: ForgetOptions, confirm: Confirm
+    name: StoreName, targets: Targets, options: ForgetOptions, confirm: Confirm
 ) -> ForgetSummary | None:
     """Takes photos and faces out of a store, and out of what was computed from it.
 
@@ -105,7 +111,7 @@ def forget(
     until the question is answered.
 
     Args:
-        path: the store's file.
+        name: the store's file, or a gallery in a search engine.
         targets: see ``Targets``.
         options: see ``ForgetOptions``.
         confirm: see ``Confirm``.
@@ -119,27 +125,63 @@ def forget(
             process writes it.
     """
     _check(targets)
-    Store.open(path)  # before a lock is made beside nothing
-    with nullcontext() if options.dry_run else held_for_writing(path, options.wait):
-        if not options.dry_run:
-            clear(path)
-        store = Store.open(path)
+    with _opened(name, options) as (store, take_out):
         chosen = choose(store, targets)
-        summary = replace(_summary(store, chosen), remembered=options.remember)
+        summary = replace(_summary(store, chosen), store=str(name), remembered=options.remember)
         if options.dry_run:
             return summary
         if not confirm(summary):
             return None
-        entered = _entered(store, chosen, options.remember)
-        rewrite(path, chosen, entered, options.single_file_bytes)
+        take_out(chosen, _entered(store, chosen, options.remember))
     return replace(summary, caches=_clear_caches(_hashes(store, chosen)))
 
 
-def allow(path: Path, paths: Sequence[str], wait: bool = False) -> int:
+_TakeOut = Callable[[LeftOut, dict[str, Any]], object]
+
+
+def _opened(
+    name: StoreName, options: ForgetOptions
+) -> AbstractContextManager[tuple[Store, _TakeOut]]:
+    """What is there, held for writing, and what takes some of it out."""
+    if isinstance(name, EngineAddress):
+        return _in_engine(name, options)
+    return _in_file(name, options)
+
+
+@contextmanager
+def _in_file(path: Path, options: ForgetOptions) -> Iterator[tuple[Store, _TakeOut]]:
+    """A store file held for writing, cleared of what was left when another was cut off."""
+    Store.open(path)  # before a lock is made beside nothing
+    if options.dry_run:
+        yield Store.open(path), _nothing
+        return
+    with held_for_writing(path, options.wait):
+        clear(path)
+        yield Store.open(path), partial(rewrite, path, single_file_bytes=options.single_file_bytes)
+
+
+@contextmanager
+def _in_engine(address: EngineAddress, options: ForgetOptions) -> Iterator[tuple[Store, _TakeOut]]:
+    """What an engine knows of files, photos and faces, without embeddings."""
+    describe(address)  # before a file is made where there is none
+    with engine_of(address).open_writer(address, options.wait) as writer:
+        store = writer.held
+        assert store is not None
+        writer.begin(store.recipe)
+        if not options.dry_run:
+            writer.settle()
+        yield writer.store, writer.take_out
+
+
+def _nothing(left_out: LeftOut, entered: dict[str, Any]) -> None:
+    raise AssertionError("a dry run changes nothing")
+
+
+def allow(name: StoreName, paths: Sequence[str], wait: bool = False) -> int:
     """Lets photos be indexed again that were forgotten; how many of these were.
 
     Args:
-        path: the store's file.
+        name: the store's file, or a gallery in a search engine.
         paths: photos, which are read for their hashes, and folders of them.
         wait: for another writer to end.
 
@@ -147,16 +189,23 @@ def allow(path: Path, paths: Sequence[str], wait: bool = False) -> int:
         PhotoError: one of them cannot be read.
         StoreError: as ``forget``.
     """
-    held = Store.open(path).forgotten
+    held = memory_of(name)
     found = [each for each in _hashes_at(paths) if each in held.photos or each in held.faces]
-    if found:
-        change_entered(
-            path, lambda store: store.forgotten.without(found).into(store.head.entered), wait
-        )
+    if not found:
+        return 0
+
+    def change(store: Store) -> dict[str, Any]:
+        return store.forgotten.without(found).into(store.head.entered)
+
+    if isinstance(name, EngineAddress):
+        with _in_engine(name, ForgetOptions(wait=wait)) as (store, take_out):
+            take_out(LeftOut(_sorted(()), _sorted(())), change(store))
+    else:
+        change_entered(name, change, wait)
     return len(found)
 
 
-def traces_left(path: Path) -> list[str]:
+def traces_left(name: StoreName) -> list[str]:
     """What is left of what a store has forgotten, in any file that the tool keeps, a line each.
 
     Raises:
@@ -164,9 +213,22 @@ def traces_left(path: Path) -> list[str]:
     """
     from facesearch.store.traces import traces
 
+    if isinstance(name, EngineAddress):
+        return engine_of(name).traces_of(name)
     home = weights.home()
     kept = [*(home / "eval").rglob("*"), *home.glob("*.json")]
-    return list(traces(Store.open(path), [each for each in kept if each.is_file()]))
+    return list(traces(Store.open(name), [each for each in kept if each.is_file()]))
+
+
+def memory_of(name: StoreName) -> Forgotten:
+    """What a store or gallery knows to have forgotten.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    if isinstance(name, EngineAddress):
+        return describe(name).forgotten
+    return Store.open(name).forgotten
 
 
 def _hashes_at(paths: Sequence[str]) -> set[bytes]:
@@ -270,7 +332,7 @@ def _summary(store: Store, chosen: LeftOut) -> ForgetSummary:
             id=f"{photo.id}-{facts.number}",
             faces=1,
             number=facts.number,
-            box=Box(*facts.box),
+            box=None if math.isnan(facts.box[0]) else Box(*facts.box),
         )
 
     return ForgetSummary(
@@ -287,7 +349,7 @@ def _hashes(store: Store, chosen: LeftOut) -> frozenset[bytes]:
     return frozenset(each for each in hashes if any(each))
 
 
-def _entered(store: Store, chosen: LeftOut, remember: bool) -> dict[str, object]:
+def _entered(store: Store, chosen: LeftOut, remember: bool) -> dict[str, Any]:
     """What people entered, without the labels of what goes, and with its hashes if asked for."""
     held = store.forgotten
     whole = {

@@ -7,7 +7,7 @@ import json
 import click
 
 from facesearch.addresses import StoreName
-from facesearch.cli.stores import choose_store, named_gallery, remember, store_name, store_option
+from facesearch.cli.stores import named_gallery, remember, store_name, store_option
 from facesearch.errors import EXIT_FAILED
 
 
@@ -47,15 +47,15 @@ def check(
 def _traces(chosen: StoreName) -> list[str]:
     from facesearch.forgetting import traces_left
 
-    return traces_left(choose_store(chosen))
+    return traces_left(chosen)
 
 
 def _memory(chosen: StoreName) -> str:
     """How much the store knows to have forgotten."""
+    from facesearch.forgetting import memory_of
     from facesearch.report import count
-    from facesearch.store import Store
 
-    forgotten = Store.open(choose_store(chosen)).forgotten
+    forgotten = memory_of(chosen)
     faces = sum(len(out.numbers) for out in forgotten.faces.values())
     parts = [count(len(forgotten.photos), "photo")] if forgotten.photos or not faces else []
     parts += [count(faces, "face")] if faces else []

@@ -7,13 +7,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from facesearch.addresses import StoreName
-from facesearch.cli.stores import existing_store, say, say_store, store_option
+from facesearch.cli.stores import existing_gallery, say, say_store, store_option
 from facesearch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def forget(
     from facesearch import forgetting
 
     _check(paths, ids, like, max_distance, allow)
-    path = existing_store(store)
+    path = existing_gallery(store)
     say_store(path)
     if allow:
         found = forgetting.allow(path, paths, wait)
@@ -104,7 +103,9 @@ def _check(
         raise UsageError("--like PHOTO and --max-distance D go together; query shows distances")
 
 
-def _like(path: Path, photo: str, face: int | None, max_distance: float | None) -> Iterator[str]:
+def _like(
+    path: StoreName, photo: str, face: int | None, max_distance: float | None
+) -> Iterator[str]:
     """The ids of all faces up to a distance from one face of a photo."""
     report = _answers(path, photo, face, max_distance)
     for result in report.results:
@@ -117,7 +118,9 @@ def _like(path: Path, photo: str, face: int | None, max_distance: float | None) 
         yield from (neighbor.id for neighbor in result.neighbors)
 
 
-def _answers(path: Path, photo: str, face: int | None, max_distance: float | None) -> QueryReport:
+def _answers(
+    path: StoreName, photo: str, face: int | None, max_distance: float | None
+) -> QueryReport:
     from facesearch import querying
     from facesearch.cli.query import embedder_for
     from facesearch.cores import cores

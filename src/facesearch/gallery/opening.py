@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from facesearch.gallery.transfers import Transfer, TransferOptions
     from facesearch.gallery.writing import EngineWriter
     from facesearch.store import Store
+    from facesearch.store.forgotten import Forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Description:
     options: dict[str, Any]
     coverage: Coverage
     roots: tuple[RootFacts, ...]
+    forgotten: Forgotten
 
 
 class Engine(Protocol):
@@ -56,6 +58,9 @@ class Engine(Protocol):
 
     def problems_of(self, address: EngineAddress) -> list[str]:
         """What is wrong in a gallery, a line each."""
+
+    def traces_of(self, address: EngineAddress) -> list[str]:
+        """What is left in a gallery of what it has forgotten, a line each."""
 
 
 def engine_of(address: EngineAddress) -> Engine:
@@ -99,7 +104,13 @@ def describe(store: StoreName) -> Description:
 
     held = Store.open(store)
     return Description(
-        held.version, held.size, held.recipe, held.options, coverage_of(held), tuple(roots_of(held))
+        held.version,
+        held.size,
+        held.recipe,
+        held.options,
+        coverage_of(held),
+        tuple(roots_of(held)),
+        held.forgotten,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from facesearch.errors import FacesearchError
+from facesearch.errors import FacesearchError, UsageError
 
 GONE_SHARE = 0.1
 """More than this share of the target's photos gone is not believed without ``prune``."""
@@ -60,6 +60,19 @@ class Transfer(Protocol):
             FacesearchError: too many photos would go.
             StoreError: one of the ends cannot be read or written: run it again, it goes on.
         """
+
+
+def refuse_return(target: object, source: object, there: int) -> None:
+    """Refuses to bring back what was forgotten.
+
+    Raises:
+        UsageError: the source has rows of it.
+    """
+    if there:
+        raise UsageError(
+            f"{source}: has {there:,} photos or faces that {target} has forgotten; forget them "
+            "there too, or let them come back with facesearch forget --allow"
+        )
 
 
 def refuse_losses(target: object, gone: int, there: int, options: TransferOptions) -> None:

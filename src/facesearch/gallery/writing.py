@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 from facesearch.recipes import Recipe
 from facesearch.records import PhotoEntry, PhotoResult
 from facesearch.store import Root, Store
+from facesearch.store.assembly import LeftOut
 
 
 class GalleryWriter(Protocol):
@@ -63,4 +64,12 @@ class EngineWriter(GalleryWriter, Protocol):
 
         Raises:
             RecipeMismatchError: the gallery's rows were made in another way.
+        """
+
+    def settle(self) -> None:
+        """Takes out what was to go when another was cut off."""
+
+    def take_out(self, left_out: LeftOut, entered: dict[str, Any]) -> None:
+        """Photos and faces go for good, by their numbers in ``store``; ``entered`` is what people
+        entered, from now on.
         """

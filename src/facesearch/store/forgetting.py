@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from facesearch.store.assembly import LeftOut, Source, assemble, write_store
+from facesearch.store.assembly import LeftOut, Source, assemble, must_not_be, write_store
 from facesearch.store.disk import storing
 from facesearch.store.head import Root
 from facesearch.store.layout import Layout
-from facesearch.store.reader import Store
-from facesearch.store.writer import rebuild_path
+from facesearch.store.lock import locked
+from facesearch.store.reader import Store, real_location
+from facesearch.store.writer import SINGLE_FILE_BYTES, rebuild_path
 
 
 def rewrite(
@@ -55,6 +56,20 @@ def _roots(store: Store, left_out: LeftOut) -> tuple[tuple[Root, ...], list[int]
     numbers = {index: number for number, index in enumerate(kept)}
     roots = tuple(replace(store.roots[index], id=number) for index, number in numbers.items())
     return roots, [numbers.get(index, -1) for index in range(len(store.roots))]
+
+
+def keep_out(path: Path, wait: bool, single_file_bytes: int = SINGLE_FILE_BYTES) -> None:
+    """Takes out what a store has forgotten and holds nevertheless.
+
+    Raises:
+        StoreBusyError: another process writes to it.
+        StoreError: it could not be written; then nothing has changed.
+    """
+    with locked(real_location(path), wait):
+        store = Store.open(path)
+        left = must_not_be(store.contents, store.forgotten)
+        if len(left.contents) or len(left.faces):
+            rewrite(path, left, store.head.entered, single_file_bytes)
 
 
 def clear(path: Path) -> None:

@@ -99,14 +99,12 @@ class Forgotten:
             {key: out for key, out in self.faces.items() if key not in back},
         )
 
-    def number(self, content_hash: bytes, place: int) -> int:
-        """The number of the face that is now the ``place``-th (from 1) of a photo."""
+    def numbers(self, content_hash: bytes, count: int) -> Sequence[int]:
+        """The numbers of the ``count`` faces that there are of a photo, in order."""
         out = self.faces.get(content_hash)
-        if out is None:
-            return place
-        # Beyond them a store is not what it says; check tells of it.
-        remaining = out.remaining
-        return remaining[place - 1] if place <= len(remaining) else place + len(out.numbers)
+        if out is None or len(out.remaining) != count:
+            return range(1, count + 1)  # none has gone yet
+        return out.remaining
 
     def kept(self, result: PhotoResult, recipe: str) -> PhotoResult | None:
         """What may be kept of what became of a photo; None for nothing.

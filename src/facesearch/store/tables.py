@@ -261,10 +261,11 @@ class FaceTable:
     def _where(self, face: int) -> tuple[int, int]:
         """Its content, and its number there."""
         (content,) = self.content_of([face]).tolist()
-        place = face - self._contents.face_start(content) + 1
+        start, stop = self._contents.face_start(content), self._contents.face_stop(content)
         if not self._forgotten.faces:
-            return content, place
-        return content, self._forgotten.number(self._contents.hash_of(content), place)
+            return content, face - start + 1
+        numbers = self._forgotten.numbers(self._contents.hash_of(content), stop - start)
+        return content, numbers[face - start]
 
 
 class EmbeddingRows:

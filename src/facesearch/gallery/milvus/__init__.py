@@ -50,6 +50,13 @@ def describe(address: EngineAddress) -> Description:
     return describing.describe(address)
 
 
+def traces_of(address: EngineAddress) -> list[str]:
+    """What is left in a gallery of what it has forgotten, a line each."""
+    from facesearch.gallery.milvus import forgetting
+
+    return forgetting.traces_of(address)
+
+
 def problems_of(address: EngineAddress) -> list[str]:
     """What is wrong in a gallery, a line each."""
     from facesearch.gallery.milvus import describing

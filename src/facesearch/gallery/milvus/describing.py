@@ -16,6 +16,7 @@ from facesearch.gallery.milvus.rows import FACE_COLUMNS, folder_token, split_key
 from facesearch.gallery.milvus.tables import Table, quoted
 from facesearch.gallery.opening import Description
 from facesearch.gallery.places import is_away
+from facesearch.store.forgotten import Forgotten
 
 _TOLD = 20
 
@@ -31,7 +32,15 @@ def describe(address: EngineAddress) -> Description:
         photos = files.count(f"array_contains_any(folders, {quoted([folder_token(token, '')])})")
         roots.append(RootFacts(number, path, not is_away(path), photos))
     coverage = coverage_of(head)
-    return Description(schema.VERSION, None, head.recipe, head.options, coverage, tuple(roots))
+    return Description(
+        schema.VERSION,
+        None,
+        head.recipe,
+        head.options,
+        coverage,
+        tuple(roots),
+        Forgotten.of(head.entered),
+    )
 
 
 def problems_of(address: EngineAddress) -> list[str]:

@@ -77,6 +77,14 @@ class GalleryHead:
         return json.dumps(data, sort_keys=True, separators=(",", ":"))
 
 
+def totals_of(files: Table) -> Totals:
+    """What a gallery holds, counted from the rows of its files."""
+    totals = Totals()
+    for rows in files.scan(("faces", "failed"), strong=True):
+        totals = totals.plus(rows)
+    return totals
+
+
 def write_head(table: Table, head: GalleryHead) -> None:
     """Puts the document in the place of the one that was there."""
     text = head.encode()

@@ -14,6 +14,7 @@ from facesearch.addresses import EngineAddress
 from facesearch.errors import RecipeMismatchError, StoreError, StoreMissingError
 from facesearch.gallery.milvus import schema
 from facesearch.gallery.milvus.connection import Connection
+from facesearch.gallery.milvus.forgetting import rows_of
 from facesearch.gallery.milvus.head import read_head
 from facesearch.gallery.milvus.rows import (
     FILE_COLUMNS,
@@ -33,10 +34,14 @@ from facesearch.gallery.transfers import (
     TransferSummary,
     Watch,
     refuse_losses,
+    refuse_return,
 )
 from facesearch.locations import as_location
 from facesearch.store import Root, Store, StoreWriter
+from facesearch.store.assembly import must_not_be
 from facesearch.store.entered import change_entered
+from facesearch.store.forgetting import keep_out
+from facesearch.store.forgotten import Forgotten
 
 _COMMIT_SECONDS = 5.0
 _LIKE = ("facts", schema.VECTOR)
@@ -85,6 +90,13 @@ class Pull:
                 f"{target}: made with {before.recipe.differences(recipe)} of {address}; pull to "
                 "another file"
             )
+        self._forgotten = Forgotten.of(self._head.entered)
+        if before is not None:
+            rows = rows_of(self._faces, self._files, before.forgotten)
+            refuse_return(target, address, sum(map(len, rows)))
+            if options.keep:
+                left = must_not_be(before.contents, self._forgotten)
+                refuse_return(address, target, len(left.contents) + len(left.faces))
         self._written = self._unchanged = 0
 
     def go(self, watch: Watch) -> TransferSummary:
@@ -112,6 +124,7 @@ class Pull:
             writer.set_options(head.options)
             writer.finish()
         change_entered(target, self._entered, options.wait)
+        keep_out(target, options.wait)
         store = Store.open(target)
         kept = len(gone) if options.keep else 0
         faces = self._require_counts(store, total, kept)
@@ -139,13 +152,15 @@ class Pull:
         return {root.path: place for place, root in enumerate(writer.roots)}
 
     def _entered(self, store: Store) -> dict[str, Any]:
-        """The gallery's labels; with ``keep`` beside those of the store."""
+        """The gallery's labels; with ``keep`` beside those of the store. What either has forgotten
+        stays so.
+        """
         entered = dict(self._head.entered)
-        if not self._options.keep:
-            return entered
-        held = dict(store.head.entered)
-        labels = {**held.get(ENTERED, {}), **entered.get(ENTERED, {})}
-        return held | entered | ({ENTERED: labels} if labels else {})
+        if self._options.keep:
+            held = dict(store.head.entered)
+            labels = {**held.get(ENTERED, {}), **entered.get(ENTERED, {})}
+            entered = held | entered | ({ENTERED: labels} if labels else {})
+        return store.forgotten.plus(self._forgotten).into(entered)
 
     def _needed(self, writer: StoreWriter) -> list[Root]:
         wanted = {path for _, path in self._head.roots}
@@ -193,7 +208,7 @@ class Pull:
             key
             for content in contents.values()
             if content.faces and writer.content_id(content.facts.content_hash) is None
-            for key in content.keys
+            for key in content.keys(self._forgotten)
         }
         faces = self._faces.read(sorted(wanted), _LIKE)
         for row in rows:
@@ -205,13 +220,14 @@ class Pull:
             if known is not None:
                 writer.link(place, entry, known)
             else:
-                missing = [key for key in content.keys if key not in faces]
+                keys = content.keys(self._forgotten)
+                missing = [key for key in keys if key not in faces]
                 if missing:
                     raise StoreError(
                         f"{self._address}: lacks face {missing[0]}; a run into it was cut off, "
                         "index or push into it again"
                     )
-                own = [faces[key] for key in content.keys]
+                own = [faces[key] for key in keys]
                 dim = self._head.recipe.extractor.dim
                 writer.put((place, entry), result_of(content, own, dim))
             self._written += 1

@@ -16,7 +16,8 @@ from facesearch.gallery.facts import coverage_of
 from facesearch.gallery.milvus import schema
 from facesearch.gallery.milvus.connection import Connection
 from facesearch.gallery.milvus.filters import Placer
-from facesearch.gallery.milvus.head import GalleryHead, Totals, write_head
+from facesearch.gallery.milvus.forgetting import rows_of
+from facesearch.gallery.milvus.head import GalleryHead, totals_of, write_head
 from facesearch.gallery.milvus.holding import held_head
 from facesearch.gallery.milvus.rows import (
     content_at,
@@ -34,10 +35,13 @@ from facesearch.gallery.transfers import (
     TransferSummary,
     Watch,
     refuse_losses,
+    refuse_return,
 )
 from facesearch.locations import whole
 from facesearch.records import PhotoEntry
 from facesearch.store import Store
+from facesearch.store.assembly import must_not_be
+from facesearch.store.forgotten import Forgotten
 from facesearch.store.head import RunMark
 
 _AT_ONCE = 1_000  # photos or files
@@ -69,6 +73,10 @@ class Push:
                 f"{address}: made with {before.recipe.differences(store.recipe)} of {store.path}; "
                 "push to another collection"
             )
+        held = Forgotten() if before is None else Forgotten.of(before.entered)
+        left = must_not_be(store.contents, held)
+        refuse_return(address, store.path, len(left.contents) + len(left.faces))
+        self._forgotten = store.forgotten.plus(held)
         self._before = before
         self._written = self._unchanged = 0
 
@@ -96,6 +104,9 @@ class Push:
                 watch(self._written + self._unchanged, total)
         if not kept:
             sweep_faces(self._faces, self._wanted)
+        faces, files = rows_of(self._faces, self._files, self._forgotten) if there else ([], [])
+        self._faces.delete(faces)
+        self._files.delete(files)
         write_head(self._head_table, self._last_head(kept))
         self._require_counts(kept)
         return TransferSummary(
@@ -137,13 +148,13 @@ class Push:
             store.recipe,
             tuple(dict.fromkeys((*before, *self._roots))),
             store.options,
-            store.head.entered,
+            self._forgotten.into(store.head.entered),
             store.indexed_at,
         ).counted(coverage_of(store))
 
     def _last_head(self, kept: int) -> GalleryHead:
         if kept:
-            return replace(self._head, totals=_totals(self._files))
+            return replace(self._head, totals=totals_of(self._files))
         return replace(self._head, roots=tuple(self._roots))
 
     def _face_rows(self) -> Iterator[list[Row]]:
@@ -161,7 +172,9 @@ class Push:
                     for row in files.of_content(number).tolist()
                 ]
                 content = content_at(contents, number)
-                rows += face_rows(content, faces_at(faces, ids), store.embeddings(ids), places)
+                keys = content.keys(store.forgotten)
+                named = dict(zip(keys, faces_at(faces, ids), strict=True))
+                rows += face_rows(content, named, store.embeddings(ids), places)
             yield rows
 
     def _file_rows(self) -> Iterator[list[Row]]:
@@ -226,7 +239,7 @@ class Push:
             keys: list[str] = []
             ids: list[int] = []
             for number in some:
-                keys += content_at(contents, number).keys
+                keys += content_at(contents, number).keys(self._store.forgotten)
                 ids += range(contents.face_start(number), contents.face_stop(number))
             held = self._faces.read(keys, (schema.VECTOR,), strong=True)
             for key, row in zip(keys, store.embeddings(ids), strict=True):
@@ -246,11 +259,3 @@ def ahead(items: Iterator[Item]) -> Iterator[Item]:
     while (item := coming.result()) is not None:
         coming = beside(partial(next, items, None))
         yield item
-
-
-def _totals(files: Table) -> Totals:
-    """What a gallery holds, counted from the rows of its files."""
-    totals = Totals()
-    for rows in files.scan(("faces", "failed"), strong=True):
-        totals = totals.plus(rows)
-    return totals

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -18,6 +18,7 @@ from facesearch.gallery.milvus import schema
 from facesearch.gallery.milvus.tables import Row
 from facesearch.records import Box, Face, Failure, PhotoEntry, PhotoFacts, PhotoResult
 from facesearch.store import ContentTable, FaceTable
+from facesearch.store.forgotten import Forgotten
 
 # What would have to be escaped in a filter, and bytes that are no text.
 _UNSAFE = re.compile(r'[%"\\\x00-\x1f\x7f\ud800-\udfff]')
@@ -52,10 +53,10 @@ class Content:
         """The hash as hexadecimal digits."""
         return self.facts.content_hash.hex()
 
-    @property
-    def keys(self) -> list[str]:
-        """The keys of its faces."""
-        return [face_key(self.name, number) for number in range(1, self.faces + 1)]
+    def keys(self, forgotten: Forgotten) -> list[str]:
+        """The keys of its faces, of which some may have been forgotten."""
+        numbers = forgotten.numbers(self.facts.content_hash, self.faces)
+        return [face_key(self.name, number) for number in numbers]
 
 
 def content_of(result: PhotoResult) -> Content:
@@ -149,12 +150,15 @@ def moment(taken: str) -> str:
 
 
 def face_rows(
-    content: Content, faces: Sequence[Face], vectors: NDArray[np.float32], places: Sequence[Placed]
+    content: Content,
+    faces: Mapping[str, Face],
+    vectors: NDArray[np.float32],
+    places: Sequence[Placed],
 ) -> list[Row]:
-    """The rows of a photo's faces, in order."""
+    """The rows of a photo's faces, which come by their keys, in order."""
     where = where_of(places)
     rows: list[Row] = []
-    for number, (face, vector) in enumerate(zip(faces, vectors, strict=True), start=1):
+    for (key, face), vector in zip(faces.items(), vectors, strict=True):
         facts = {
             "box": None if face.box is None else _sides(face.box),
             "landmarks": [[_single(x), _single(y)] for x, y in face.landmarks],
@@ -165,7 +169,7 @@ def face_rows(
             "taken": _clean(content.facts.taken),
         }
         row: Row = {
-            schema.KEY: face_key(content.name, number),
+            schema.KEY: key,
             schema.VECTOR: np.ascontiguousarray(vector, np.float32),
             "taken": moment(content.facts.taken),
             "facts": facts,

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,7 @@ class Shadow:
 
     def __init__(self, folder: str, recipe: Recipe) -> None:
         self._recipe = recipe
+        self._entered: dict[str, Any] = {}
         small = replace(recipe, extractor=replace(recipe.extractor, dim=1))
         self.writer = StoreWriter.open(Path(folder, "shadow.npz"), small)
         self._begun = self.writer.store
@@ -42,6 +44,7 @@ class Shadow:
     def fill(self, head: GalleryHead, files: Table) -> None:
         """Takes over what a gallery has."""
         writer = self.writer
+        self._entered = head.entered
         writer.set_roots([Root(path, path, number) for number, path in head.roots])
         writer.set_options(head.options)
         index = {root.id: place for place, root in enumerate(writer.roots)}
@@ -77,13 +80,28 @@ class Shadow:
         now, told = self._seen
         if now is not self.writer.store or told is now:
             now = self.writer.store
-            told = Store(now.path, replace(now.head, recipe=self._recipe), now.segments)
+            told = Store(
+                now.path,
+                replace(now.head, recipe=self._recipe, entered=self._entered),
+                now.segments,
+            )
             self._seen = (now, told)
         return told
 
     def content(self, number: int) -> Content:
         """A content that is committed."""
         return content_at(self.writer.store.contents, number)
+
+    def files_of(self, content: int) -> list[tuple[int, PhotoEntry]]:
+        """The files of a content at the start, with their roots' ids."""
+        files, roots = self._begun.files, self._begun.roots
+        return [
+            (
+                roots[int(files.root[row])].id,
+                PhotoEntry(files.path(row), int(files.size[row]), int(files.mtime_ns[row])),
+            )
+            for row in files.of_content(content).tolist()
+        ]
 
     def places(self, content: int) -> set[Place]:
         """Where a content lies now."""

@@ -19,6 +19,7 @@ class Wanted:
     def __init__(self, store: Store) -> None:
         self._contents = store.contents
         self._known = HashIndex(store.contents)
+        self._forgotten = store.forgotten
 
     @property
     def count(self) -> int:
@@ -28,10 +29,12 @@ class Wanted:
     def row(self, key: str) -> int | None:
         """The face's content, None where the store has no such face."""
         content, number = split_key(key)
-        row = self._known.find(self._contents, bytes.fromhex(content))
+        content_hash = bytes.fromhex(content)
+        row = self._known.find(self._contents, content_hash)
         if row is None or not self._contents.live[row]:
             return None
-        return row if 1 <= number <= int(self._contents.face_counts[row]) else None
+        numbers = self._forgotten.numbers(content_hash, int(self._contents.face_counts[row]))
+        return row if number in numbers else None
 
 
 def sweep_faces(faces: Table, wanted: Wanted) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from facesearch.gallery.facts import coverage_of
 from facesearch.gallery.milvus import schema
 from facesearch.gallery.milvus.connection import Connection
 from facesearch.gallery.milvus.filters import Placer
-from facesearch.gallery.milvus.head import GalleryHead, write_head
+from facesearch.gallery.milvus.head import GalleryHead, totals_of, write_head
 from facesearch.gallery.milvus.holding import held_head
 from facesearch.gallery.milvus.rows import (
     FACE_COLUMNS,
@@ -32,6 +33,7 @@ from facesearch.gallery.milvus.tables import Row, Table, in_batches
 from facesearch.recipes import Recipe
 from facesearch.records import PhotoEntry, PhotoResult
 from facesearch.store import Root, Store
+from facesearch.store.assembly import LeftOut, must_not_be
 from facesearch.store.head import RunMark
 
 _PHOTOS_AT_ONCE = 1_000
@@ -195,6 +197,73 @@ class MilvusWriter:
         self._write_head(replace(self._head(None), indexed_at=now))
         self._of_run.writer.finish()
 
+    def settle(self) -> None:
+        """Takes out what was to go when another was cut off.
+
+        Raises:
+            StoreError: it could not be written; the same again goes on.
+        """
+        store = self.store
+        left = must_not_be(store.contents, store.forgotten)
+        if len(left.contents) or len(left.faces):
+            self.take_out(left, store.head.entered)
+        assert self._gallery is not None
+        if sweep_faces(self._faces, Wanted(self.store)):
+            self._compact()
+        if self._gallery.run is None:
+            self._count_anew(self._gallery)
+
+    def take_out(self, left_out: LeftOut, entered: dict[str, Any]) -> None:
+        """Photos and faces go for good; what people entered is said first, so that whoever is cut
+        off knows what is still to go.
+
+        Raises:
+            StoreError: it could not be written; the same again goes on.
+        """
+        store, shadow = self.store, self._of_run
+        assert self._gallery is not None
+        before = self._gallery
+        self._gallery = replace(before, entered=entered)
+        write_head(self._head_table, self._gallery)
+        forgotten = store.forgotten
+        of_photo: dict[int, list[int]] = defaultdict(list)
+        for face in left_out.faces.tolist():
+            of_photo[int(store.faces.content_of([face])[0])].append(face)
+        placer = Placer(self._gallery)
+        for number, faces in of_photo.items():
+            content, start = shadow.content(number), store.contents.face_start(number)
+            keys = content.keys(forgotten)
+            self._faces.delete([keys[face - start] for face in faces])
+            fewer = replace(content, faces=content.faces - len(faces))
+            self._files.upsert(
+                [
+                    file_row(placer.placed(root, entry.key), entry, fewer)
+                    for root, entry in shadow.files_of(number)
+                ]
+            )
+        for number in left_out.contents.tolist():
+            for root, entry in shadow.files_of(number):
+                index = next(at for at, each in enumerate(self.roots) if each.id == root)
+                self.remove(index, entry.key)
+        self.commit()
+        sweep_faces(self._faces, Wanted(self.store))
+        self._count_anew(replace(self._gallery, run=before.run, entered=entered))
+        self._compact()
+
+    def _count_anew(self, head: GalleryHead) -> None:
+        """Writes a head with totals that follow from the rows."""
+        counted = replace(head, totals=totals_of(self._files))
+        if counted != self._written:
+            write_head(self._head_table, counted)
+            self._written = self._gallery = counted
+
+    def _compact(self) -> None:
+        """Asks the engine to write its files without the rows that went."""
+        for ending in schema.TABLES:
+            name = self._address.collection + ending
+            self._connection.call("flush", name)
+            self._connection.call("compact", name)
+
     @property
     def _of_run(self) -> Shadow:
         if self._shadow is None:
@@ -235,18 +304,21 @@ class MilvusWriter:
     def _write_faces(self, contents: Mapping[int, Content]) -> None:
         """Faces of new photos go in whole; those whose photo came or went somewhere are told so."""
         placer = Placer(self._head(None))
+        forgotten = self.store.forgotten
         gone: list[str] = []
         moved: dict[str, Row] = {}
         rows: list[Row] = []
         for number, content in contents.items():
             places = [placer.placed(*place) for place in self._of_run.places(number)]
             result = self._results.get(number)
+            keys = content.keys(forgotten)
             if not places:
-                gone += content.keys
+                gone += keys
             elif result is None:
-                moved |= dict.fromkeys(content.keys, where_of(places))
+                moved |= dict.fromkeys(keys, where_of(places))
             elif content.faces:
-                rows += face_rows(content, result.faces, result.embeddings, places)
+                faces = dict(zip(keys, result.faces, strict=True))
+                rows += face_rows(content, faces, result.embeddings, places)
         self._faces.upsert(rows)
         for keys in in_batches(moved, _PHOTOS_AT_ONCE):
             held = self._faces.read(keys, (*FACE_COLUMNS, schema.VECTOR), strong=True)
