@@ -1,0 +1,127 @@
+"""A command to be killed, slow enough in all its stages to be hit there.
+
+``killed_command.py KIND HOME`` says "go" when it begins and "done" at its end; see ``KINDS``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from facesearch import indexing
+from facesearch.forgetting import ForgetOptions, Targets, forget
+from facesearch.gallery.transfers import TransferOptions
+from facesearch.merging import merge
+from facesearch.store import Store
+from photo_library import Library
+
+_SECONDS = 0.004
+PHOTOS = 40
+FORGOTTEN = "other"
+
+
+def index(library: Library) -> None:
+    """The first run, or one over photos that changed, moved and went."""
+    library.index(jobs=1)
+
+
+def rebuild(library: Library) -> None:
+    """All photos anew, beside the store."""
+    library.index(jobs=1, rebuild=True)
+
+
+def merge_two(library: Library) -> None:
+    """A store takes in another."""
+    merge([library.path, library.home / "second.npz"], library.path)
+
+
+def forget_some(library: Library) -> None:
+    """A folder and everything that was computed from it."""
+    folder = str(library.photos / FORGOTTEN)
+    forget(library.path, Targets((folder,)), ForgetOptions(), lambda summary: True)
+
+
+def push(library: Library) -> None:
+    """A store into a search engine's file."""
+    from facesearch.addresses import EngineAddress, parse_store
+    from facesearch.transferring import push as push_all
+
+    address = parse_store(f"milvus+file:{library.home / 'gallery.db'}#faces")
+    assert isinstance(address, EngineAddress)
+    push_all(library.path, address, TransferOptions(prune=True))
+
+
+KINDS = {
+    "index": index,
+    "again": index,
+    "rebuild": rebuild,
+    "merge": merge_two,
+    "forget": forget_some,
+    "push": push,
+}
+
+
+def prepare(kind: str, home: Path) -> Library:
+    """What a command begins with."""
+    library = Library(home)
+    library.add_many(PHOTOS)
+    library.add_many(10, f"{FORGOTTEN}/")
+    if kind == "index":
+        return library
+    library.index()
+    if kind == "again":
+        for number in range(0, 12, 3):
+            library.add(f"{number:03}.jpg", f"changed {number}")
+            (library.photos / f"{number + 1:03}.jpg").unlink()
+        (library.photos / FORGOTTEN).rename(library.photos / "moved")
+        library.add_many(5, "new/")
+    if kind == "merge":
+        second = home / "second"
+        library.add_many(20, "second ", root=second)
+        library.index(second, store=home / "second.npz")
+    if kind == "forget":
+        with indexing_writer(library) as writer:
+            writer.commit((1, PHOTOS))  # in parts, which have to go
+    return library
+
+
+def indexing_writer(library: Library):  # type: ignore[no-untyped-def]
+    from facesearch.store import StoreWriter
+
+    return StoreWriter.open(library.path, Store.open(library.path).recipe)
+
+
+def slow_down() -> None:
+    """Every way to the disk takes a while."""
+    indexing.COMMIT_SECONDS = 0.02
+    for name in ("fsync", "replace", "unlink", "link"):
+        setattr(os, name, _slow(getattr(os, name)))
+
+
+def _slow(function):  # type: ignore[no-untyped-def]
+    def slow(*arguments, **options):  # type: ignore[no-untyped-def]
+        time.sleep(_SECONDS)
+        return function(*arguments, **options)
+
+    return slow
+
+
+def main() -> None:
+    kind, home = sys.argv[1], Path(sys.argv[2])
+    library = Library(home, processes=kind == "rebuild")
+    library.seconds = _SECONDS / 2
+    slow_down()
+    say("go")
+    KINDS[kind](library)
+    say("done")
+
+
+def say(word: str) -> None:
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
