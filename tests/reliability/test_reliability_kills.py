@@ -24,6 +24,14 @@ from facesearch.store import Store, check_path
 from photo_library import Library
 
 SCRIPT = Path(__file__).with_name("killed_command.py")
+WHAT = {
+    "index": "a first `index`",
+    "again": "`index` over changed, moved and removed photos",
+    "rebuild": "`index --rebuild`",
+    "merge": "`merge` into one of the stores",
+    "forget": "`forget` of a folder",
+    "push": "`push` into a gallery",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -47,10 +55,10 @@ def begin(kind: str, home: Path) -> subprocess.Popen[str]:
 
 
 def kill(process: subprocess.Popen[str]) -> str:
-    """Ends all of it at once; "done" when it was at its end by then."""
+    """Ends all of it at once; "complete" when it was at its end by then."""
     os.killpg(process.pid, signal.SIGKILL)
     rest, _ = process.communicate()
-    return "done" if rest else "killed"
+    return "complete" if rest else "nothing yet"
 
 
 def digest(kind: str, library: Library) -> str:
@@ -90,7 +98,7 @@ def test_kill_9_at_random_moments(kind, tmp_path, how_many, record) -> None:
         if kind != "push" and library.path.exists():
             assert check_path(library.path) == []
             now = digest(kind, library)
-            outcome = {before: "as before", expected: "complete"}.get(now, "a part")
+            outcome = {expected: "complete", before: "as before"}.get(now, "a part")
         run_again(kind, library)
         assert digest(kind, library) == expected
         assert check_path(library.path) == []
@@ -100,7 +108,7 @@ def test_kill_9_at_random_moments(kind, tmp_path, how_many, record) -> None:
         if kind == "push":
             close_engine(library)
         outcomes[outcome] += 1
-    record(f"kill -9 during {kind}: sound, and the same command ends it", outcomes)
+    record(f"`kill -9` during {WHAT[kind]}", outcomes)
 
 
 def undisturbed(kind: str, saved: Path, home: Path) -> tuple[str, str, float]:
