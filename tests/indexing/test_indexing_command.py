@@ -66,6 +66,21 @@ def test_a_run_says_what_it_did(library: Library, program: Callable[..., Done]) 
     assert again.err == f"store: {library.path}\n"
 
 
+def test_how_long_a_photo_may_take(
+    library: Library, program: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from facesearch.workers import WorkerPool
+
+    monkeypatch.setattr("facesearch.indexing.WorkerPool", WorkerPool)
+    library.add_many(3)
+    library.add("slow.jpg", "hanging")
+    done = program("index", "photos", "--timeout", "0.5", "--jobs", "1")
+    assert done.code == 0
+    assert "slow.jpg: gave no result within 0.5 seconds" in done.out
+    for wrong in ("0", "-1", "nan"):
+        assert program("index", "photos", "--timeout", wrong).code == 2
+
+
 def test_json_on_standard_output_and_in_a_file(
     library: Library, program: Callable[..., Done]
 ) -> None:

@@ -77,6 +77,16 @@ def cluster_address(
     metavar="N",
     help="Refuse photos of which more pixels had to be decoded (200,000,000; 0.7 to 3.2 GB each).",
 )
+@click.option(
+    "--timeout",
+    "item_timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=number,
+    default=120,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long one photo may take.",
+)
 @click.option("--jobs", type=click.IntRange(min=1), help="Worker processes (one a core).")
 @click.option(
     "--cluster",
