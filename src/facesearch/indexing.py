@@ -46,6 +46,10 @@ BATCH = 16
 """Photos that go to a worker at a time."""
 COMMIT_SECONDS = 5.0
 """How often a run commits: what a kill can lose."""
+_NEXT_STEP = {
+    "timeout": "run again",
+    "worker-died": "left alone until it changes, or with --retry",
+}
 _SMALL_FACES = (40, 60, 80, 120, 200)  # original pixels that the summary reports on
 
 
@@ -272,7 +276,8 @@ class _Run:
     def _take(self, work: Work, result: PhotoResult | Lost) -> None:
         content = self._hashes.pop(work.path, b"")
         if isinstance(result, Lost):
-            message = f"{printable(work.path)}: {result.message} ({result.reason}); run again"
+            advice = _NEXT_STEP[result.reason]
+            message = f"{printable(work.path)}: {result.message} ({result.reason}); {advice}"
             failure = Failure(work.path, result.reason, message)
             none = np.zeros((0, self._writer.store.recipe.extractor.dim), np.float32)
             result = PhotoResult(content, None, (), none, failure)
