@@ -94,6 +94,10 @@ class FakeNetworks:
             os._exit(9)
         if b"mortal" in words and Path(self.switch).exists():
             os.kill(os.getpid(), signal.SIGSEGV)
+        if b"signal" in words:
+            os.kill(os.getpid(), int(words[-1]))
+        if b"hungry" in words:
+            raise MemoryError("no room")
         if b"hanging" in words:
             time.sleep(600)
 

@@ -211,6 +211,7 @@ def plan_options(held: Store | None, options: IndexOptions) -> PlanOptions:
         only=options.only,
         verify_content=options.verify_content,
         retry=retry | ({"too-large"} if options.max_pixels != before else set()),
+        patience=options.item_timeout,
     )
 
 

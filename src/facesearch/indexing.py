@@ -31,7 +31,7 @@ from facesearch.index_options import (
 )
 from facesearch.index_target import all_paths, take_for_writing
 from facesearch.locations import Location, is_address
-from facesearch.photos import hash_file, printable
+from facesearch.photos import Patience, hash_file, printable
 from facesearch.planning import Plan, Work, make_plan, settle_gone
 from facesearch.processing import PhotoTask, ProcessSpec
 from facesearch.recipes import Recipe
@@ -118,6 +118,7 @@ class _Run:
         self._writer = writer
         self._held = writer.store
         self._options = options
+        self._patience = Patience(options.item_timeout)
         self._hooks = hooks
         self._plan = Plan()
         self._counts: Counter[str] = Counter()
@@ -250,7 +251,7 @@ class _Run:
         file then waits for it.
         """
         try:
-            content = hash_file(work.path)
+            content = self._patience.read(hash_file, work.path)
         except PhotoError:
             return False  # the worker says what is wrong with it
         if content in self._forgotten.photos:

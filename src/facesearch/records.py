@@ -132,7 +132,7 @@ class PhotoResult:
 class PhotoEntry:
     """A file as the folder lists it. ``key`` is the path relative to its root ("" for a root that
     is itself a file), with "/" between parts, undecodable bytes as surrogates. ``mtime_ns`` is the
-    modification time in nanoseconds.
+    modification time in nanoseconds, as near as 64 bits come to it.
     """
 
     key: str
