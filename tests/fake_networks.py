@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,8 +31,8 @@ class FakeNetworks:
     """What runs in a worker; also the factory of itself.
 
     ``log``: a file to which the path of every photo that is embedded is added. ``switch``: while
-    this file exists, photos with the word "flaky" give a passing error. ``seconds`` are spent on
-    each photo. ``refuses``: it cannot be set up.
+    this file exists, photos with the word "flaky" give a passing error, "mortal" ones
+    end the process. ``seconds`` are spent on each photo. ``refuses``: it cannot be set up.
     """
 
     spec: ProcessSpec
@@ -91,6 +92,12 @@ class FakeNetworks:
             raise ModelError("the network gave an embedding without a direction")
         if b"deadly" in words:
             os._exit(9)
+        if b"mortal" in words and Path(self.switch).exists():
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if b"signal" in words:
+            os.kill(os.getpid(), int(words[-1]))
+        if b"hungry" in words:
+            raise MemoryError("no room")
         if b"hanging" in words:
             time.sleep(600)
 

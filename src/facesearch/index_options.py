@@ -11,6 +11,7 @@ from facesearch.cores import cores
 from facesearch.errors import RecipeMismatchError, UsageError
 from facesearch.processing import ProcessSpec
 from facesearch.recipes import DETAILS, EXTRACTORS, Recipe
+from facesearch.records import REASONS
 from facesearch.runtimes import RuntimeOptions
 from facesearch.store import Store
 from facesearch.systems import SYSTEMS, find_system
@@ -50,7 +51,8 @@ class IndexOptions:
     rest of the folder and of the store stays as it is. ``exclude`` are glob patterns, remembered by
     the store until ``forget_excludes``. ``jobs`` are worker processes. ``cluster`` is the address
     of one that reads the photos, see ``clusters``; None: this machine. ``device``, ``runtime`` and
-    ``precision`` are those of ``RuntimeOptions``. ``wait`` waits for another writer, ``offline``
+    ``precision`` are those of ``RuntimeOptions``. ``retry`` reads again what failed in earlier
+    runs, unchanged as it is. ``wait`` waits for another writer, ``offline``
     never downloads, ``item_timeout`` is in seconds for one photo.
     """
 
@@ -72,6 +74,7 @@ class IndexOptions:
     prune: bool = False
     rebuild: bool = False
     redetect: bool = False
+    retry: bool = False
     verify_content: bool = False
     wait: bool = False
     offline: bool = False
@@ -196,15 +199,19 @@ def remembered(options: IndexOptions) -> dict[str, Any]:
 
 
 def plan_options(held: Store | None, options: IndexOptions) -> PlanOptions:
-    """How to compare folders and store; photos once too large are tried at another limit."""
+    """How to compare folders and store; photos once too large are tried at another limit, and all
+    that failed where that is asked for.
+    """
     from facesearch.planning import PlanOptions
 
+    retry = frozenset(REASONS) if options.retry else frozenset()
     before = None if held is None else held.options.get("max_pixels")
     return PlanOptions(
         exclude=options.exclude,
         only=options.only,
         verify_content=options.verify_content,
-        retry=frozenset({"too-large"}) if options.max_pixels != before else frozenset(),
+        retry=retry | ({"too-large"} if options.max_pixels != before else set()),
+        patience=options.item_timeout,
     )
 
 

@@ -31,7 +31,7 @@ from facesearch.index_options import (
 )
 from facesearch.index_target import all_paths, take_for_writing
 from facesearch.locations import Location, is_address
-from facesearch.photos import hash_file, printable
+from facesearch.photos import Patience, hash_file, printable
 from facesearch.planning import Plan, Work, make_plan, settle_gone
 from facesearch.processing import PhotoTask, ProcessSpec
 from facesearch.recipes import Recipe
@@ -46,6 +46,10 @@ BATCH = 16
 """Photos that go to a worker at a time."""
 COMMIT_SECONDS = 5.0
 """How often a run commits: what a kill can lose."""
+_NEXT_STEP = {
+    "timeout": "run again",
+    "worker-died": "left alone until it changes, or with --retry",
+}
 _SMALL_FACES = (40, 60, 80, 120, 200)  # original pixels that the summary reports on
 
 
@@ -114,6 +118,7 @@ class _Run:
         self._writer = writer
         self._held = writer.store
         self._options = options
+        self._patience = Patience(options.item_timeout)
         self._hooks = hooks
         self._plan = Plan()
         self._counts: Counter[str] = Counter()
@@ -246,7 +251,7 @@ class _Run:
         file then waits for it.
         """
         try:
-            content = hash_file(work.path)
+            content = self._patience.read(hash_file, work.path)
         except PhotoError:
             return False  # the worker says what is wrong with it
         if content in self._forgotten.photos:
@@ -272,7 +277,8 @@ class _Run:
     def _take(self, work: Work, result: PhotoResult | Lost) -> None:
         content = self._hashes.pop(work.path, b"")
         if isinstance(result, Lost):
-            message = f"{printable(work.path)}: {result.message} ({result.reason}); run again"
+            advice = _NEXT_STEP[result.reason]
+            message = f"{printable(work.path)}: {result.message} ({result.reason}); {advice}"
             failure = Failure(work.path, result.reason, message)
             none = np.zeros((0, self._writer.store.recipe.extractor.dim), np.float32)
             result = PhotoResult(content, None, (), none, failure)

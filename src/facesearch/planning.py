@@ -14,7 +14,7 @@ import numpy as np
 from facesearch.locations import Location, as_location, is_address, join
 from facesearch.records import TRANSIENT_REASONS, Failure, PhotoEntry, RootAway
 from facesearch.scoping import Place, Scope, way_to
-from facesearch.sources import PhotoSource, is_gone, open_source, root_state, trouble_of
+from facesearch.sources import PATIENCE, PhotoSource, is_gone, open_source, root_state, trouble_of
 from facesearch.store import Root, Store
 
 GONE_SHARE = 0.1
@@ -63,13 +63,15 @@ class Move:
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
     """How to compare. ``retry`` are failure reasons to try again besides the transient ones;
-    ``only`` are the relative paths to look at, None for all.
+    ``only`` are the relative paths to look at, None for all. ``patience`` is how many seconds a
+    file may take to show its first bytes.
     """
 
     exclude: tuple[str, ...] = ()
     only: frozenset[str] | None = None
     verify_content: bool = False
     retry: frozenset[str] = frozenset()
+    patience: float = PATIENCE
 
 
 @dataclass(slots=True)
@@ -148,7 +150,7 @@ def make_plan(
             trouble = trouble_of(scope.folder) if state == "unreadable" else None
             plan.failures.extend([trouble] if trouble is not None else [])
             continue
-        source = open_source(scope.folder, options.exclude, scope.under)
+        source = open_source(scope.folder, options.exclude, scope.under, options.patience)
         files = {key: (place, known[place]) for key, place in held.items()}
         unseen = _compare_all(plan, scope, source, files, options)
         seen.update(place for key, place in held.items() if key not in unseen)

@@ -32,10 +32,10 @@ REASONS = {
 }
 """Why a photo can fail, each with what it means."""
 
-TRANSIENT_REASONS = frozenset(
-    {"unreadable", "vanished", "io-error", "timeout", "worker-died", "model-error"}
-)
-"""Failures that do not belong to the file's bytes; such photos are tried again on every run."""
+TRANSIENT_REASONS = frozenset({"unreadable", "vanished", "io-error", "timeout", "model-error"})
+"""Failures that do not belong to the bytes of a file; such photos are tried again on every run. Not
+the photo that two processes died of: it is left alone, as a broken one is, for it would slow runs.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class PhotoResult:
 class PhotoEntry:
     """A file as the folder lists it. ``key`` is the path relative to its root ("" for a root that
     is itself a file), with "/" between parts, undecodable bytes as surrogates. ``mtime_ns`` is the
-    modification time in nanoseconds.
+    modification time in nanoseconds, as near as 64 bits come to it.
     """
 
     key: str

@@ -1,8 +1,8 @@
 """Processes that work through batches side by side and may die without harm.
 
 A plain process pool breaks whole when one of its workers dies. Here a dead or stuck worker is
-replaced; its batch is tried again item by item, and only the item that kills a worker by itself is
-lost, by name. Workers are spawned, inherit no lock, and leave when the parent is gone.
+replaced; its batch is tried again item by item, and only the item that kills a second worker, by
+itself, is lost, by name. Workers are spawned, inherit no lock, and leave when the parent is gone.
 """
 
 from __future__ import annotations
@@ -70,13 +70,21 @@ class PoolOptions:
     start_timeout: float = 300.0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Batch(Generic[T]):
+    """``again``: it was being worked on when a worker ended, alone or among others."""
+
+    items: list[T]
+    again: bool = False
+
+
 @dataclass(slots=True, eq=False)
 class _Process(Generic[T]):
     process: SpawnProcess
     pipe: Connection
     ready: bool = False
     since: float = field(default_factory=time.monotonic)
-    batches: deque[list[T]] = field(default_factory=deque)
+    batches: deque[_Batch[T]] = field(default_factory=deque)
     last_words: str = ""
 
 
@@ -87,7 +95,7 @@ class WorkerPool(Generic[T, R]):
         self._factory = factory
         self._options = options
         self._processes: list[_Process[T]] = []
-        self._again: deque[list[T]] = deque()
+        self._again: deque[_Batch[T]] = deque()
         self._failed_starts = 0
         self._deaths = 0
         self.description = ""
@@ -131,8 +139,9 @@ class WorkerPool(Generic[T, R]):
         while self._has_room():
             batch = self._again.popleft() if self._again else None
             if batch is None and not exhausted:
-                batch = next(source, None)
-                exhausted = batch is None
+                items = next(source, None)
+                exhausted = items is None
+                batch = None if items is None else _Batch(items)
             if batch is None:
                 break
             self._give(self._idlest(), batch)
@@ -150,13 +159,13 @@ class WorkerPool(Generic[T, R]):
             return self._start()
         return best
 
-    def _give(self, worker: _Process[T], batch: list[T]) -> None:
+    def _give(self, worker: _Process[T], batch: _Batch[T]) -> None:
         if not worker.batches and worker.ready:
             worker.since = time.monotonic()
         worker.batches.append(batch)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             # A dead worker shows itself at the next wait, with its batches still on the books.
-            worker.pipe.send(batch)
+            worker.pipe.send(batch.items)
 
     def _start(self) -> _Process[T]:
         context = multiprocessing.get_context("spawn")
@@ -192,7 +201,7 @@ class WorkerPool(Generic[T, R]):
             raise value
         else:
             self._deaths = self._failed_starts = 0
-            yield from zip(worker.batches.popleft(), value, strict=True)
+            yield from zip(worker.batches.popleft().items, value, strict=True)
 
     def _overdue(self) -> list[_Process[T]]:
         now = time.monotonic()
@@ -201,7 +210,7 @@ class WorkerPool(Generic[T, R]):
             if not worker.ready:
                 limit = self._options.start_timeout
             elif worker.batches:
-                patience = min(len(worker.batches[0]), _BATCH_PATIENCE)
+                patience = min(len(worker.batches[0].items), _BATCH_PATIENCE)
                 limit = self._options.item_timeout * patience
             else:
                 continue
@@ -225,24 +234,34 @@ class WorkerPool(Generic[T, R]):
                     "try fewer with --jobs 1, or see --debug"
                 )
             return
+        guilty = worker.batches.popleft() if worker.batches else None
+        self._again.extendleft(reversed(worker.batches))
+        if guilty is not None and _may_be_chance(guilty, reason):
+            self._again.appendleft(_Batch(guilty.items, again=True))
+            return
         self._deaths += 1
         if self._deaths >= _DEATHS_IN_A_ROW:
             raise ModelError(
                 f"{self._deaths} worker processes in a row died ({how}), "
                 "perhaps for want of memory; try --jobs 1"
             )
-        if not worker.batches:
+        if guilty is None:
             return
-        guilty, *innocent = worker.batches
-        self._again.extendleft(reversed(innocent))
-        if len(guilty) > 1:
-            self._again.extendleft([item] for item in reversed(guilty))
+        if len(guilty.items) > 1:
+            self._again.extendleft(_Batch([item], again=True) for item in reversed(guilty.items))
             return
         if reason == "timeout":
             how = f"gave no result within {self._options.item_timeout:g} seconds"
         else:
             how = f"the process that read it died: {how}"
-        yield guilty[0], Lost(reason, how)
+        yield guilty.items[0], Lost(reason, how)
+
+
+def _may_be_chance(batch: _Batch[Any], reason: str) -> bool:
+    """Whether an item was alone with the first worker that died of it. The system ends processes
+    too, for want of memory say; who waited in vain for a result does not wait twice.
+    """
+    return reason == "worker-died" and len(batch.items) == 1 and not batch.again
 
 
 def _ending(code: int | None) -> str:

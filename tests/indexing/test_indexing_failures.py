@@ -234,6 +234,46 @@ def test_copies_of_a_photo_that_ends_its_process_are_not_tried(busy_library: Lib
     assert sum(name.startswith("d") for name in busy_library.embedded()) <= 2
 
 
+def test_a_photo_that_ends_its_process_is_left_alone_until_it_changes(
+    busy_library: Library,
+) -> None:
+    busy_library.add_many(9)
+    busy_library.add("x.jpg", "mortal")
+    busy_library.switch.touch()
+    summary = busy_library.index()
+    assert failures_of(busy_library, summary) == {"x.jpg": "worker-died"}
+    assert busy_library.embedded().count("x.jpg") == 2
+    for summary in (busy_library.index(), busy_library.refresh()):
+        assert failures_of(busy_library, summary) == {"x.jpg": "worker-died"}
+        assert summary.failures[0].message.endswith("left alone until it changes, or with --retry")
+        assert (summary.seen, summary.unchanged, summary.usable) == (10, 10, 9)
+    assert busy_library.embedded() == []
+    summary = busy_library.index(retry=True)
+    assert failures_of(busy_library, summary) == {"x.jpg": "worker-died"}
+    assert busy_library.embedded() == ["x.jpg"] * 2
+    busy_library.add("x.jpg", "mortal but edited")
+    assert failures_of(busy_library, busy_library.index()) == {"x.jpg": "worker-died"}
+    busy_library.switch.unlink()
+    assert len(busy_library.index().failures) == 1
+    assert busy_library.index(retry=True).failures == ()
+    assert busy_library.store.content_digest() == busy_library.digest_of_a_fresh_store()
+
+
+def test_what_failed_is_read_again_where_that_is_asked_for(library: Library) -> None:
+    library.add_many(5)
+    library.add("a.jpg", "broken")
+    library.add("b.jpg", "broken")  # the same bytes
+    (library.photos / "empty.jpg").touch()
+    library.index()
+    library.embedded()
+    summary = library.index(retry=True)
+    assert len(failures_of(library, summary)) == 3
+    assert {"a.jpg", "empty.jpg"} <= set(library.embedded()) <= {"a.jpg", "b.jpg", "empty.jpg"}
+    assert (summary.seen, summary.usable) == (8, 5)
+    assert library.store.content_digest() == library.digest_of_a_fresh_store()
+    assert library.problems() == []
+
+
 def test_what_ends_the_run_leaves_what_was_done(busy_library: Library) -> None:
     busy_library.add_many(30)
     for number in range(25):

@@ -67,6 +67,15 @@ def outcome(data: bytes) -> str:
     return "ok"
 
 
+def test_a_container_that_tells_another_size_than_its_picture_has() -> None:
+    data = encoded(lopsided_picture((61, 47)), "HEIF")
+    at = data.index(b"clap") + 4  # what is to be seen of the 64 x 64 pixels that are coded
+    assert data[at : at + 4] == (61).to_bytes(4, "big")
+    photo = read_photo(data[:at] + (127).to_bytes(4, "big") + data[at + 4 :], LIMITS)
+    height, width, _ = photo.pixels.shape
+    assert (photo.facts.width, photo.facts.height, photo.facts.scale) == (width, height, 1.0)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=60, derandomize=True, deadline=None)
 @given(data=st.data())

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
-from worker_kinds import Blobs, FailsToStart, Squares, StartsAtSecondTry
+from worker_kinds import Blobs, DiesOnce, FailsToStart, Squares, StartsAtSecondTry
 
 from facesearch.errors import DeviceError, ModelError
 from facesearch.workers import Lost, PoolOptions, WorkerPool
@@ -94,6 +94,19 @@ def test_an_item_that_kills_its_worker_is_lost_and_no_other(
     assert found.pop(13) == Lost("worker-died", how)
     assert found == {number: number * number for number in range(40) if number != 13}
     assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_worker_that_was_ended_from_outside_costs_no_item(tmp_path: Path, size: int) -> None:
+    found = run(DiesOnce(str(tmp_path / "mark")), batches_of(size, range(3)), jobs=1)
+    assert sorted(found) == [(0, 0), (1, 1), (2, 2)]
+
+
+def test_a_deadly_item_is_tried_twice(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    found = dict(run(Squares(exits=(1,), log=str(log)), [[0], [1], [2]], jobs=1))
+    assert [number for number in found if isinstance(found[number], Lost)] == [1]
+    assert log.read_text().split() == ["0", "1", "1", "2"]
 
 
 def test_an_item_that_hangs_is_lost_and_no_other() -> None:

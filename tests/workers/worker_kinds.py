@@ -83,6 +83,25 @@ class StartsAtSecondTry:
 
 
 @dataclass(frozen=True)
+class DiesOnce:
+    """The first process dies at its first item; later ones give each item back."""
+
+    mark: str
+
+    def __call__(self) -> DiesOnce:
+        return self
+
+    def describe(self) -> str:
+        return "once"
+
+    def process(self, batch: list[int]) -> list[int]:
+        if not Path(self.mark).exists():
+            Path(self.mark).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return batch
+
+
+@dataclass(frozen=True)
 class Blobs:
     """Turns every item into half a megabyte."""
 

@@ -105,6 +105,7 @@ def cluster_address(
     is_flag=True,
     help="Hash known files too, to find edits that kept size and time.",
 )
+@click.option("--retry", is_flag=True, help="Read again what failed before, though unchanged.")
 @click.option("--wait", is_flag=True, help="Wait while another process writes the store.")
 @click.option("--offline", is_flag=True, help="Never use the network.")
 @click.option("--dry-run", is_flag=True, help="Time a sample; predict duration and size.")

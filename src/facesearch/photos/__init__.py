@@ -23,11 +23,13 @@ from facesearch.photos.formats import (
     promises_photo,
     sniff,
 )
+from facesearch.photos.patience import Patience
 
 __all__ = [
     "HEADER_BYTES",
     "PHOTO_EXTENSIONS",
     "RAW_EXTENSIONS",
+    "Patience",
     "PhotoBytes",
     "PhotoLimits",
     "decode_photo",

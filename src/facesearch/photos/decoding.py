@@ -119,6 +119,8 @@ def decode_photo(file: PhotoBytes, limits: PhotoLimits | None = None) -> Photo:
             _ask_for_less(image, limits.max_side)
         _require_pixels(image, whole, file, limits)
         _load(image, image_format)
+        if image_format == "HEIF":
+            whole = image.size  # the container may have told another
         exif = read_exif(image)
         # pillow-heif has turned the picture, whatever orientation EXIF or XMP still tell.
         orientation = 1 if image_format == "HEIF" else exif.orientation

@@ -28,6 +28,7 @@ _NEXT_STEP = {
     "unreadable": "change its permissions",
     "vanished": "run again if it is back",
     "io-error": "check the disk or network, then run again",
+    "timeout": "check the disk or network, then run again",
     "empty": "copy it again from where it came",
     "not-a-photo": "rename it, or leave it out with --exclude",
     "truncated": "copy it again from where it came",

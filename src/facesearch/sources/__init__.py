@@ -7,12 +7,13 @@ from __future__ import annotations
 from facesearch.locations import Address, Location
 from facesearch.records import Failure
 from facesearch.sources import folder, objects
-from facesearch.sources.folder import FolderSource
+from facesearch.sources.folder import PATIENCE, FolderSource
 from facesearch.sources.objects import ObjectSource
 from facesearch.sources.outage import OutageWatch
 from facesearch.sources.protocol import PhotoSource, Probe, RootState
 
 __all__ = [
+    "PATIENCE",
     "FolderSource",
     "ObjectSource",
     "OutageWatch",
@@ -27,11 +28,16 @@ __all__ = [
 ]
 
 
-def open_source(root: Location, exclude: tuple[str, ...] = (), under: str = "") -> PhotoSource:
+def open_source(
+    root: Location,
+    exclude: tuple[str, ...] = (),
+    under: str = "",
+    patience: float = PATIENCE,
+) -> PhotoSource:
     """The photos at a place; nothing is listed yet. Arguments as of ``FolderSource``."""
     if isinstance(root, Address):
         return ObjectSource(root, exclude, under)
-    return FolderSource(root, exclude, under)
+    return FolderSource(root, exclude, under, patience)
 
 
 def root_state(root: Location) -> RootState:

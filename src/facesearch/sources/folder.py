@@ -10,14 +10,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from facesearch.errors import PhotoError
-from facesearch.photos import is_photo, photo_error, promises_photo, read_header
+from facesearch.photos import Patience, is_photo, photo_error, promises_photo, read_header
 from facesearch.photos.files import file_error, kind_of_mode
 from facesearch.records import Failure, PhotoEntry
 from facesearch.sources.protocol import Probe, RootState
 from facesearch.sources.rules import Patterns, hidden_by, is_skipped, kind_of_name
 
 _Identity = tuple[int, int | str]
+PATIENCE = 120.0
+"""Seconds that one file may take to show its first bytes."""
+_TIMES = np.iinfo(np.int64)
 
 
 class FolderSource:
@@ -38,7 +43,13 @@ class FolderSource:
             "no extension", "other", "fifo", "socket", "device", "broken link".
     """
 
-    def __init__(self, root: Path, exclude: tuple[str, ...] = (), under: str = "") -> None:
+    def __init__(
+        self,
+        root: Path,
+        exclude: tuple[str, ...] = (),
+        under: str = "",
+        patience: float = PATIENCE,
+    ) -> None:
         """Walk nothing yet.
 
         Args:
@@ -49,9 +60,11 @@ class FolderSource:
                 is not entered. A root that is itself a file is never excluded.
             under: key of the one folder or file to list; "" for all. What a walk of the whole root
                 would skip on the way there is skipped here too.
+            patience: seconds that ``probe`` waits for one file.
         """
         self.root = root
         self.under = under.strip("/")
+        self._patience = Patience(patience)
         self.unreadable: list[Failure] = []
         self.unreadable_prefixes: list[str] = []
         self.not_read: Counter[str] = Counter()
@@ -100,7 +113,7 @@ class FolderSource:
         path = self.path(entry.key)
         promised = promises_photo(path.name)
         try:
-            if is_photo(path.name, header := read_header(path)):
+            if is_photo(path.name, header := self._patience.read(read_header, path)):
                 return "photo"
             if promised:
                 raise photo_error("not-a-photo" if header else "empty", os.fspath(path))
@@ -261,7 +274,9 @@ class _Node:
         return stat.S_ISDIR(self.status.st_mode)
 
     def entry(self) -> PhotoEntry:
-        return PhotoEntry(self.key, self.status.st_size, self.status.st_mtime_ns)
+        # Some disks keep years that nanoseconds in 64 bits cannot tell, as a wrong clock sets them.
+        time = min(max(self.status.st_mtime_ns, _TIMES.min), _TIMES.max)
+        return PhotoEntry(self.key, self.status.st_size, int(time))
 
 
 def _number_of(status: os.stat_result) -> int:
