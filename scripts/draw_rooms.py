@@ -55,6 +55,7 @@ PURPOSES = {
     "records": "the facts that travel, frozen",
     "errors": "one tree, with exit codes",
     "cores": "how many processor cores there are",
+    "private": "files that only their owner may read",
 }
 REPORT = "results to table, JSON, CSV, pictures; knows records alone"
 

@@ -183,7 +183,7 @@ def test_a_lock_that_cannot_be_described_is_not_kept(photos, tmp_path, monkeypat
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", full)
+        patch.setattr("facesearch.private.write_locked_file", full)
         with pytest.raises(StoreError, match="disk is full"):
             photos.open(tmp_path / "s.npz")
     photos.open(tmp_path / "s.npz").close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from facesearch import private
 from facesearch.addresses import StoreName
 from facesearch.errors import FacesearchError, UsageError
 
@@ -32,12 +33,9 @@ def write_log(path: Path, text: bytes) -> None:
     Raises:
         FacesearchError: it cannot be written; the store is complete nevertheless.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_bytes(text)
-        beside.replace(path)
+        private.write_file(path, text)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise FacesearchError(
             f"{path}: the log cannot be written ({error.strerror}); the store is complete"
         ) from error

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from facesearch import weights
+from facesearch import private, weights
 from facesearch.addresses import EngineAddress, StoreName, parse_store
 from facesearch.errors import StoreMissingError, UsageError
 
@@ -163,10 +163,8 @@ def remember(path: StoreName) -> None:
     lately = [str(path), *(held for held in _lately() if held != str(path))][:_LATELY]
     target = _file()
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = target.with_name(f"{target.name}.{os.getpid()}")
-        aside.write_text(json.dumps(lately))
-        aside.replace(target)
+        private.make_folder(target.parent)
+        private.write_file(target, json.dumps(lately).encode())
     except OSError as error:
         import logging
 

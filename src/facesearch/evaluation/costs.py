@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from facesearch import private
 from facesearch.cores import cores
 from facesearch.errors import ModelError, PhotoError
 from facesearch.index_options import query_spec, worker_bytes
@@ -125,7 +126,7 @@ def _memory_of(process: psutil.Process) -> int:
 
 def keep_cost(store: Path, cost: BuildCost) -> None:
     """Remembers beside the store what making it took."""
-    _cost_file(store).write_text(json.dumps(asdict(cost)) + "\n", encoding="utf-8")
+    private.write_file(_cost_file(store), (json.dumps(asdict(cost)) + "\n").encode())
 
 
 def kept_cost(store: Path) -> BuildCost | None:

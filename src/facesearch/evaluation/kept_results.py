@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from facesearch import private
 from facesearch.evaluation.identification import ProbeScores
 from facesearch.results import SystemResult
 
@@ -56,11 +57,9 @@ def keep(home: Path, key: str, record: SystemRecord) -> None:
     """Keeps a record; that it cannot be kept is no error, it is computed again."""
     target = _place(home, key)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = target.with_suffix(".tmp")
+        private.make_folder(target.parent)
         # Plain json, for a threshold may be infinite.
-        aside.write_text(json.dumps(_adapter().dump_python(record)), encoding="utf-8")
-        aside.replace(target)
+        private.write_file(target, json.dumps(_adapter().dump_python(record)).encode())
     except OSError as error:
         _log.info("%s: results not kept: %s", target, error)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from facesearch import indexing, weights
+from facesearch import indexing, private, weights
 from facesearch.datasets import Pair, read_pairs
 from facesearch.errors import FacesearchError, InterruptedRunError, StoreError, WeightsError
 from facesearch.evaluation import costs, kept_results
@@ -299,7 +299,7 @@ class _Work:
         self._hooks.on_message(f"{system.name}: indexing {to_read:,} photos into {path}")
         wanted = frozenset(self._dataset.keys)
         options = IndexOptions(system=system.name, only=wanted, offline=self._options.offline)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private.make_folder(path.parent)
         _require_room(system, path, to_read)
         with costs.PeakMemory().watched() as memory:
             summary = indexing.index([self._dataset.folder], path, options, self._hooks.index)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from facesearch import private
 from facesearch.errors import StoreBusyError
 from facesearch.store.disk import storing
 
@@ -52,7 +53,7 @@ class StoreLock:
                 time.sleep(_POLL_SECONDS)
             facts = {"pid": os.getpid(), "host": platform.node(), "since": int(time.time())}
             try:
-                self._owner.write_text(json.dumps(facts), encoding="ascii")
+                private.write_locked_file(self._owner, json.dumps(facts).encode("ascii"))
             except OSError:
                 self._lock.release()
                 raise

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from facesearch import private
 from facesearch.errors import FacesearchError, UsageError
 from facesearch.runtimes.small_cnn import EpochDone, epochs_done
 from facesearch.weights import home
@@ -45,8 +46,9 @@ class Unfinished:
         from filelock import FileLock, Timeout
 
         with disk_errors(self.folder):
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder.with_name(f".{self.folder.name}.lock"), timeout=0)
+            private.make_folder(self.folder.parent)
+            name = f".{self.folder.name}.lock"
+            lock = FileLock(self.folder.with_name(name), timeout=0, mode=0o600)
             try:
                 lock.acquire()
             except Timeout:
@@ -85,7 +87,7 @@ class Unfinished:
         with disk_errors(self.folder):
             if anew or not self.done:
                 self.remove()
-                self.folder.mkdir(parents=True)
+                private.make_folder(self.folder)
         if not self._settings.exists():
             self._write(self._settings, dict(settings))
             return []

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from facesearch import private
 from facesearch.errors import FacesearchError
 from facesearch.report.evaluation import document, drawing, latex, page, spreadsheet
 from facesearch.report.evaluation.drawing import Picture
@@ -105,15 +105,7 @@ def _delete_stale(folder: Path, kept: Iterable[Path]) -> None:
 
 def _replace(path: Path, content: bytes) -> None:
     with _writing(path):
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".facesearch-", suffix=path.suffix)
-        beside = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            beside.replace(path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+        private.write_file(path, content)
 
 
 @contextmanager
