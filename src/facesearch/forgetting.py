@@ -19,19 +19,21 @@ import numpy as np
 from facesearch import weights
 from facesearch.addresses import EngineAddress, StoreName
 from facesearch.datasets import identity
-from facesearch.errors import UsageError
+from facesearch.errors import StoreError, UsageError
 from facesearch.gallery.opening import describe, engine_of
 from facesearch.gallery.persons import ENTERED, labels_of
 from facesearch.gallery.places import Places
-from facesearch.locations import join
+from facesearch.locations import as_location, is_address, join
 from facesearch.records import Box
-from facesearch.sources import open_source
+from facesearch.sources import is_folder, open_source
 from facesearch.store import SINGLE_FILE_BYTES, Store
 from facesearch.store.assembly import LeftOut, held_for_writing
 from facesearch.store.columns import Ints
+from facesearch.store.disk import storing
 from facesearch.store.entered import change_entered
 from facesearch.store.forgetting import clear, rewrite
 from facesearch.store.forgotten import FacesLeftOut, Forgotten
+from facesearch.store.layout import Layout
 
 _ID = re.compile(r"([0-9a-f]{16})(?:-([1-9][0-9]*))?")
 
@@ -63,8 +65,8 @@ class ForgetOptions:
 class Going:
     """A photo with all its ``faces``, or one of its faces (``number``, ``box``), that goes.
 
-    ``id`` is the photo's or the face's, ``paths`` are all places where the photo lies; an engine
-    does not say where the face is.
+    ``id`` is the photo's or the face's, "" of a photo that could never be read; ``paths`` are all
+    places where the photo lies; an engine does not say where the face is.
     """
 
     id: str
@@ -78,7 +80,8 @@ class Going:
 class ForgetSummary:
     """What went, or would go: ``photos`` whole and ``faces`` of others. ``files`` counts the paths
     of those photos, ``embeddings`` all faces that went. ``remembered`` says whether their hashes
-    are kept. ``caches`` are files beside the store that held some of it and went too.
+    are kept. ``caches`` are what evaluations kept and held, or followed from, some of it; they went
+    too. ``subject`` is "photo" where the store holds whole photos.
     """
 
     store: str
@@ -86,6 +89,12 @@ class ForgetSummary:
     faces: tuple[Going, ...] = ()
     remembered: bool = True
     caches: tuple[str, ...] = ()
+    subject: str = "face"
+
+    @property
+    def unread(self) -> int:
+        """Photos that could never be read, which have no hash to be remembered by."""
+        return sum(not photo.id for photo in self.photos)
 
     @property
     def files(self) -> int:
@@ -132,8 +141,12 @@ def forget(
             return summary
         if not confirm(summary):
             return None
-        take_out(chosen, _entered(store, chosen, options.remember))
-    return replace(summary, caches=_clear_caches(_hashes(store, chosen)))
+        entered = _entered(store, chosen, options.remember)
+        # First, so that the same command goes on where this is cut off.
+        caches = _clear_caches(summary, _hashes(store, chosen), options.wait)
+        del store  # Windows keeps what is mapped
+        take_out(chosen, entered)
+    return replace(summary, caches=caches)
 
 
 _TakeOut = Callable[[LeftOut, dict[str, Any]], object]
@@ -237,13 +250,13 @@ def _hashes_at(paths: Sequence[str]) -> set[bytes]:
 
     found = set[bytes]()
     for path in paths:
-        place = Path(path)
-        if place.is_dir():
+        place = as_location(path)
+        if is_folder(place):
             source = open_source(place)
             keys = [entry.key for entry in source.entries() if source.probe(entry) != "not-read"]
-            found |= {hash_file(join(path, key)) for key in keys}
+            found |= {hash_file(join(str(place), key)) for key in keys}
         else:
-            found.add(hash_file(path))
+            found.add(hash_file(place))
     return found
 
 
@@ -266,9 +279,10 @@ def choose(store: Store, targets: Targets) -> LeftOut:
     Raises:
         UsageError: something is meant that it does not have.
     """
+    places = Places(store)
     contents, faces = set[int](), set[int]()
     for path in targets.paths:
-        rows = np.flatnonzero(Places(store).files_at(path))
+        rows = np.flatnonzero(places.files_at(path))
         if not len(rows):
             raise UsageError(
                 f"{path}: the store has no photo there; facesearch roots lists folders"
@@ -281,22 +295,39 @@ def choose(store: Store, targets: Targets) -> LeftOut:
     for text in targets.ids:
         match = _ID.fullmatch(text)
         assert match is not None
-        live = store.contents.with_hash(bytes.fromhex(match[1]))
-        here = set(live[store.contents.live[live]].tolist())
+        here = _with_id(store, bytes.fromhex(match[1]))
         if not here:
             raise UsageError(f"--id {text}: the store has no such photo")
         if match[2] is None or store.recipe.subject == "photo":
             contents |= here
         else:
             faces.add(_face(store, here, int(match[2]), f"--id {text}"))
+    contents |= _twins(store, contents)
     inside = {face for content in contents for face in _faces_of(store, content)}
     return LeftOut(_sorted(contents), _sorted(faces - inside))
+
+
+def _with_id(store: Store, start: bytes) -> set[int]:
+    """The photos whose hash begins so: of those that files have, else of those that wait to be
+    dropped, which are on the disk all the same.
+    """
+    rows = store.contents.with_hash(start) if any(start) else _sorted(())
+    live = rows[store.contents.live[rows]]
+    return set((live if len(live) else rows).tolist())
+
+
+def _twins(store: Store, contents: Collection[int]) -> set[int]:
+    """Contents with the same bytes: a photo that cannot be decoded has one for each file."""
+    hashes = {store.contents.hash_of(content) for content in contents}
+    return set(store.contents.with_hashes({each for each in hashes if any(each)}).tolist())
 
 
 def _face(store: Store, contents: Collection[int], number: int, asked: str) -> int:
     """The face of a number of the only photo among contents."""
     if store.recipe.subject == "photo":
         raise UsageError(f"{asked}: this store holds whole photos; leave out --face")
+    read = {content for content in contents if store.contents.failure(content) is None}
+    contents = read or contents
     if len(contents) != 1:
         raise UsageError(f"{asked}: holds {len(contents):,} photos; --face is a face of one")
     (content,) = contents
@@ -320,7 +351,8 @@ def _summary(store: Store, chosen: LeftOut) -> ForgetSummary:
     places = Places(store)
 
     def going(content: int) -> Going:
-        name = store.contents.hash_of(content).hex()[:16]
+        key = store.contents.hash_of(content)
+        name = key.hex()[:16] if any(key) else ""
         paths = tuple(place.path for place in places.of_content(content))
         return Going(name, paths, len(_faces_of(store, content)))
 
@@ -339,6 +371,7 @@ def _summary(store: Store, chosen: LeftOut) -> ForgetSummary:
         str(store.path),
         tuple(map(going, chosen.contents.tolist())),
         tuple(map(going_face, chosen.faces.tolist())),
+        subject=store.recipe.subject,
     )
 
 
@@ -395,23 +428,51 @@ def _labels_left(store: Store, chosen: LeftOut) -> dict[str, str]:
     return {key: name for key, name in labels.items() if key not in leaving - staying}
 
 
-def _clear_caches(hashes: Collection[bytes]) -> tuple[str, ...]:
-    """Takes photos out of the stores that evaluations keep, and removes the figures kept beside
-    them; which files were touched.
+def _clear_caches(summary: ForgetSummary, hashes: Collection[bytes], wait: bool) -> tuple[str, ...]:
+    """Takes photos out of the stores that evaluations keep, and removes figures that may follow
+    from them; which files were touched.
     """
-    touched = []
-    for results in sorted((weights.home() / "eval").glob("*/results")):
-        shutil.rmtree(results)
-        touched.append(str(results))
+    touched: list[Path] = []
+    for folder in sorted(_evaluated(summary)):
+        touched += _without_figures(folder)
     for path in sorted((weights.home() / "eval").glob("*/*.npz")):
-        store = Store.open(path)
-        chosen = LeftOut(
-            _sorted({row for key in hashes for row in store.contents.with_hash(key).tolist()}),
-            _sorted(()),
-        )
+        touched += _taken_out(path, hashes, wait)
+    return tuple(map(str, touched))
+
+
+def _without_figures(folder: Path) -> list[Path]:
+    results = folder / "results"
+    if not results.is_dir():
+        return []
+    with storing(results):
+        shutil.rmtree(results)
+    return [results]
+
+
+def _taken_out(path: Path, hashes: Collection[bytes], wait: bool) -> list[Path]:
+    """What was touched where a store had some of these photos, or is damaged: then it goes, for it
+    can be computed again.
+    """
+    with held_for_writing(path, wait):
+        try:
+            store = Store.open(path)
+            chosen = LeftOut(store.contents.with_hashes(hashes), _sorted(()))
+            entered = dict(store.head.entered)
+            del store
+        except StoreError:
+            figures = _without_figures(path.parent)
+            with storing(path):
+                Layout(path).discard()
+            return [*figures, path]
         if not len(chosen.contents):
-            continue
-        with held_for_writing(path, wait=True):
-            rewrite(path, chosen, dict(store.head.entered), SINGLE_FILE_BYTES)
-        touched.append(str(path))
-    return tuple(touched)
+            return []
+        figures = _without_figures(path.parent)  # first: then the store says what is still to do
+        rewrite(path, chosen, entered, SINGLE_FILE_BYTES)
+    return [*figures, path]
+
+
+def _evaluated(summary: ForgetSummary) -> set[Path]:
+    """Where evaluations of any folder that the photos lie in keep what they found."""
+    paths = {path for each in (*summary.photos, *summary.faces) for path in each.paths}
+    parents = {parent for path in paths if not is_address(path) for parent in Path(path).parents}
+    return {weights.evaluations_of(folder) for folder in parents}

@@ -70,6 +70,8 @@ def test_no_memory_and_allowing(program, store, photos):
     program("forget", photos / "red" / "red2.png", "--yes")
     allowed = program("forget", "--allow", photos / "red", photos / "blue" / "blue1.png")
     assert allowed.out == "1 photo had been forgotten; index takes them in again\n"
+    none = program("forget", "--allow", photos / "red")
+    assert none.out == "none of these photos had been forgotten\n"
 
 
 @pytest.mark.parametrize(

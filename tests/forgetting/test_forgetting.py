@@ -15,12 +15,15 @@ from facesearch.gallery.npz import NpzGallery
 from facesearch.labelling import label
 from facesearch.merging import merge
 from facesearch.processing import PhotoTask, ProcessSpec
-from facesearch.records import PhotoEntry
+from facesearch.records import Failure, PhotoEntry, PhotoResult
 from facesearch.runtimes import RuntimeOptions
 from facesearch.search import CODERS
 from facesearch.splitting import split_evenly
 from facesearch.store import Store, StoreWriter, check_store, rebuild_path
+from facesearch.store.assembly import must_not_be
 from facesearch.store.forgotten import FacesLeftOut, Forgotten
+from facesearch.weights import evaluations_of
+from mapped_files import Windows
 from photo_library import Library, paths_of
 
 
@@ -341,7 +344,7 @@ def test_traces_are_found_wherever_they_are(library: Library, tmp_path) -> None:
     from facesearch.store.entered import change_entered
 
     change_entered(library.path, lambda held: entered, False)
-    assert any("photos that were forgotten are in it" in line for line in traces_left(library.path))
+    assert any("1 photo forgotten and still there" in line for line in traces_left(library.path))
     assert allow(library.path, [path]) == 1
     assert traces_left(library.path) == []
 
@@ -445,3 +448,156 @@ def test_two_memories_become_one() -> None:
     assert first.plus(Forgotten({two: 5})) == Forgotten({one: 10, two: 5})
     assert Forgotten.of(first.into({"labels": {}})) == first
     assert first.without([one, two]).into({"forgotten": 1}) == {}
+
+
+def test_one_broken_photo_under_two_names_goes_whole(library: Library) -> None:
+    one = library.add("broken/one.jpg", "broken 1")
+    library.add("broken/two.jpg", "broken 1")
+    library.index()
+    summary = go(library, one)
+    assert summary is not None
+    assert sorted(Path(path).name for photo in summary.photos for path in photo.paths) == [
+        "one.jpg",
+        "two.jpg",
+    ]
+    assert traces_left(library.path) == []
+
+
+def test_no_id_means_all_that_could_not_be_read(library: Library) -> None:
+    store = library.store
+    with StoreWriter.open(library.path, store.recipe) as writer:
+        for name in ("away/one.jpg", "away/two.jpg"):
+            failure = Failure(name, "unreadable", "cannot be read")
+            none = np.zeros((0, store.dim), np.float32)
+            writer.put((0, PhotoEntry(name, 5, 5)), PhotoResult(b"", None, (), none, failure))
+        writer.finish()
+    seen = go(library, library.photos / "away" / "one.jpg", dry_run=True)
+    assert seen is not None
+    assert seen.photos[0].id == ""
+    with pytest.raises(UsageError, match="no such photo"):
+        go(library, ids=["0" * 16])
+    seen = go(library, library.photos / "away" / "one.jpg")
+    assert seen is not None
+    assert seen.unread == 1
+    assert library.store.forgotten.photos == {}
+    assert len(library.store.files) == 25
+
+
+def test_an_unfinished_rebuild_stays_until_something_goes(library: Library) -> None:
+    store = library.store
+    with StoreWriter.open(library.path, store.recipe, fresh=True) as writer:
+        writer.commit((1, 24))
+    path = path_at(store, 0)
+    assert forget(library.path, Targets((path,)), ForgetOptions(), lambda _: False) is None
+    with pytest.raises(UsageError):
+        go(library, "nobody.jpg")
+    assert rebuild_path(library.path).exists()
+    assert traces_left(library.path) == [], "it holds nothing that was forgotten"
+    go(library, path)
+    assert not rebuild_path(library.path).exists()
+
+
+def test_a_rebuild_that_goes_on_knows_what_was_entered_since(library: Library, tmp_path) -> None:
+    with StoreWriter.open(library.path, library.store.recipe, fresh=True) as writer:
+        writer.commit((1, 24))
+    labels = tmp_path / "labels.csv"
+    labels.write_text("people/001.jpg,Ben\n")
+    label(library.path, labels)
+    library.refresh(rebuild=True)
+    assert set(library.store.head.entered["labels"].values()) == {"Ben"}
+
+
+def test_a_rebuild_with_what_was_forgotten_is_a_trace(library: Library) -> None:
+    store = library.store
+    shutil.copy(library.path, rebuild_path(library.path))
+    saved = rebuild_path(library.path).read_bytes()
+    go(library, path_at(store, photo_with(store, 2)))
+    assert traces_left(library.path) == []
+    rebuild_path(library.path).write_bytes(saved)
+    lines = traces_left(library.path)
+    assert any(line.startswith(f"{rebuild_path(library.path)}: 1 photo") for line in lines)
+
+
+@pytest.mark.parametrize("name", ["faces.npz.tmp", "faces.npz.heads/000000007.npz.tmp"])
+def test_copies_that_were_cut_off_are_found_and_removed(library: Library, name) -> None:
+    older = library.path.read_bytes()
+    go(library, path_at(library.store, 0))
+    cut_off = library.home / name
+    cut_off.parent.mkdir(exist_ok=True)
+    cut_off.write_bytes(older)
+    assert any(str(cut_off) in line for line in traces_left(library.path))
+    library.refresh()
+    assert not cut_off.exists()
+    assert traces_left(library.path) == []
+
+
+def test_a_store_behind_a_link_is_rebuilt_and_forgets(library: Library) -> None:
+    link = library.home.parent / "elsewhere" / "link.npz"
+    link.parent.mkdir()
+    link.symlink_to(library.path)
+    library.run((), link, rebuild=True)
+    with StoreWriter.open(link, library.store.recipe, fresh=True) as writer:
+        writer.commit((1, 24))
+    path = path_at(library.store, 0)
+    assert rebuild_path(library.path).exists()
+    go(library, path)
+    assert not rebuild_path(library.path).exists()
+    assert [each.name for each in link.parent.iterdir()] == ["link.npz"]
+    assert link.is_symlink()
+
+
+def test_figures_of_other_photos_stay(library: Library, tmp_path) -> None:
+    path = path_at(library.store, 0)
+    theirs, ours = (evaluations_of(folder) / "results" for folder in (tmp_path, library.photos))
+    for folder in (theirs.parent.with_name("other") / "results", theirs, ours):
+        folder.mkdir(parents=True)
+        (folder / "x.json").write_text("figures")
+    summary = go(library, path)
+    assert summary is not None
+    assert sorted(summary.caches) == sorted([str(ours), str(theirs)])
+    assert (theirs.parent.with_name("other") / "results" / "x.json").exists()
+
+
+def test_caches_go_first_so_that_the_same_command_ends_it(library: Library, monkeypatch) -> None:
+    path = path_at(library.store, 0)
+    kept = library.home.parent / "cache" / "eval" / "0123" / "facenet-0123.npz"
+    kept.parent.mkdir(parents=True)
+    shutil.copy(library.path, kept)
+    with monkeypatch.context() as patch:
+        patch.setattr("facesearch.forgetting.rewrite", stopping(None, [0]))
+        with pytest.raises(Stopped):
+            go(library, path)
+    go(library, path)
+    assert len(Store.open(kept).files) == 23
+    assert traces_left(library.path) == []
+
+
+def test_a_cache_that_is_no_store_any_more_goes(library: Library) -> None:
+    kept = library.home.parent / "cache" / "eval" / "0123" / "facenet-0123.npz"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(library.path.read_bytes()[:-5000])
+    summary = go(library, path_at(library.store, 0))
+    assert summary is not None
+    assert summary.caches == (str(kept),)
+    assert not kept.exists()
+
+
+def test_on_windows_nothing_is_left_that_nobody_has_open(library: Library, monkeypatch) -> None:
+    Windows(monkeypatch)
+    store = library.store
+    row = photo_with(store, 2)
+    path, secrets = path_at(store, row), secrets_of(store, row)
+    del store
+    go(library, path)
+    for secret in secrets:
+        assert holding(library, secret) == []
+    assert traces_left(library.path) == []
+
+
+def test_many_that_were_forgotten_are_looked_for_at_once(library: Library) -> None:
+    contents = library.store.contents
+    hashes = [contents.hash_of(row) for row in (3, 1)]
+    others = {number.to_bytes(32, "little"): 1 for number in range(1, 50)}
+    left = must_not_be(contents, Forgotten({**others, **dict.fromkeys(hashes, 1)}))
+    assert left.contents.tolist() == [1, 3]
+    assert must_not_be(contents, Forgotten()).contents.tolist() == []

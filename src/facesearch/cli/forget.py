@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 _OUT_OF_REACH = (
-    "not reached: the photos themselves, other stores and copies of this one, backups, answers and "
-    "reports that were saved, and networks trained on these photos"
+    "not reached: the photos themselves, other stores and copies of this one, backups, answers, "
+    "pictures and reports that were saved, and networks trained on these photos"
 )
 
 
@@ -67,8 +67,8 @@ def forget(
     say_store(path)
     if allow:
         found = forgetting.allow(path, paths, wait)
-        had = "photo had" if found == 1 else "photos had"
-        click.echo(f"{found:,} {had} been forgotten; index takes them in again")
+        had = {0: "none of these photos had", 1: "1 photo had"}.get(found, f"{found:,} photos had")
+        click.echo(f"{had} been forgotten" + ("; index takes them in again" if found else ""))
         return 0
     if like is not None:
         ids += tuple(_like(path, like, face, max_distance))
@@ -153,7 +153,7 @@ def _is_asked() -> bool:
 
 
 def _tell(summary: ForgetSummary, dry_run: bool) -> None:
-    from facesearch.report import escape
+    from facesearch.report import count, escape
 
     if dry_run:
         for line in _lines(summary):
@@ -163,6 +163,9 @@ def _tell(summary: ForgetSummary, dry_run: bool) -> None:
     click.echo(f"forgot {_counts(summary)}")
     for cache in summary.caches:
         click.echo(escape(f"also in {cache}"))
+    if summary.unread and summary.remembered:
+        photos = count(summary.unread, "photo")
+        click.echo(f"{photos} could never be read and left no hash: index names them again")
     if not summary.remembered:
         click.echo("no hash was kept: index brings back what is still on the disk")
 
@@ -174,7 +177,8 @@ def _counts(summary: ForgetSummary) -> str:
     if summary.photos:
         whole = sum(photo.faces for photo in summary.photos)
         photos = count(len(summary.photos), "photo")
-        parts.append(f"{photos} with {count(whole, 'face')}")
+        faces = "" if summary.subject == "photo" else f" with {count(whole, 'face')}"
+        parts.append(photos + faces)
     if summary.faces:
         parts.append(count(len(summary.faces), "single face"))
     return " and ".join(parts) or "nothing"
@@ -183,16 +187,19 @@ def _counts(summary: ForgetSummary) -> str:
 def _lines(summary: ForgetSummary) -> list[str]:
     going = [*summary.photos, *summary.faces]
     more = len(going) - _SHOWN
-    lines = [_line(each) for each in going[:_SHOWN]]
+    lines = [_line(each, summary.subject) for each in going[:_SHOWN]]
     return [*lines, f"and {more:,} more"] if more > 0 else lines
 
 
-def _line(going: Going) -> str:
+def _line(going: Going, subject: str) -> str:
     from facesearch.report import count
 
     what = count(going.faces, "face") if going.number is None else f"face {going.number}"
+    if subject == "photo":
+        what = "the whole photo"
     if going.box is not None:
         what += f" at {going.box.x:.0f},{going.box.y:.0f}"
     further = len(going.paths) - 1
     copies = f" (and {count(further, 'copy', 'copies')})" if further > 0 else ""
-    return f"{going.id}  {going.paths[0]}{copies}: {what}"
+    where = going.paths[0] if going.paths else "where no file is any more"
+    return f"{going.id or 'without id'}  {where}{copies}: {what}"

@@ -345,8 +345,7 @@ class _Work:
 
     def _home(self) -> Path:
         """Where this data set's stores and results are kept."""
-        name = hashlib.sha256(os.fsencode(os.path.realpath(self._dataset.folder))).hexdigest()[:16]
-        return weights.home() / "eval" / name
+        return weights.evaluations_of(self._dataset.folder)
 
     def _key(self, system: System, store: Store, enrolled: Enrolled) -> str:
         """What the system's figures follow from, as a hash."""

@@ -89,16 +89,16 @@ def assemble(
 
 def must_not_be(contents: ContentTable, forgotten: Forgotten) -> LeftOut:
     """What of these contents was forgotten, here or elsewhere, and is there nevertheless."""
-    whole = [row for key in forgotten.photos for row in contents.with_hash(key).tolist()]
+    whole = contents.with_hashes(forgotten.photos).tolist()
     faces: list[int] = []
-    for key, out in forgotten.faces.items():
-        for row in contents.with_hash(key).tolist():
-            start = contents.face_start(row)
-            count = contents.face_stop(row) - start
-            if count == out.count:
-                faces += [start + number - 1 for number in out.numbers]
-            elif count != len(out.remaining) and contents.failure(row) is None:
-                whole.append(row)
+    for row in contents.with_hashes(forgotten.faces).tolist():
+        out = forgotten.faces[contents.hash_of(row)]
+        start = contents.face_start(row)
+        count = contents.face_stop(row) - start
+        if count == out.count:
+            faces += [start + number - 1 for number in out.numbers]
+        elif count != len(out.remaining) and contents.failure(row) is None:
+            whole.append(row)
     return LeftOut(np.array(sorted(whole), np.int64), np.array(sorted(faces), np.int64))
 
 

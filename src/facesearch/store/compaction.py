@@ -194,7 +194,7 @@ class _RemainingFaces:
         every = faces.ids(0, len(faces))
         stays = ~np.isin(every, left_out)
         self._ids = every[stays]
-        self.offsets = bases(stays)[faces.offsets]
+        self.offsets = np.concatenate([[0], np.cumsum(stays)])[faces.offsets]
 
     def __len__(self) -> int:
         return len(self._ids)

@@ -15,13 +15,11 @@ from facesearch.store.reader import Store, real_location
 from facesearch.store.writer import SINGLE_FILE_BYTES, rebuild_path
 
 
-def rewrite(
-    path: Path, left_out: LeftOut, entered: dict[str, Any], single_file_bytes: int
-) -> Store:
+def rewrite(path: Path, left_out: LeftOut, entered: dict[str, Any], single_file_bytes: int) -> None:
     """Writes the store anew without what is left out; its lock must be held.
 
-    In one step the new one takes the old one's place; what was computed from the old one goes, and
-    so does a rebuild that has not ended.
+    In one step the new one takes the old one's place; what was computed from the old one goes. A
+    rebuild that has not ended goes before: it would bring back what is left out.
 
     Args:
         path: the store's file.
@@ -30,15 +28,20 @@ def rewrite(
         single_file_bytes: embeddings up to this size end in one file.
 
     Raises:
-        StoreError: it could not be written; then nothing has changed.
+        StoreError: it could not be written; then nothing else has changed.
     """
+    with storing(path):
+        Layout(rebuild_path(path)).discard()
+    _write(path, left_out, entered, single_file_bytes)
+    clear(path)  # when the old one is not mapped here any more
+
+
+def _write(path: Path, left_out: LeftOut, entered: dict[str, Any], single_file_bytes: int) -> None:
     store = Store.open(path)
     kept, numbers = _roots(store, left_out)
     head = replace(store.head, roots=kept, next_root=len(kept), derived={}, entered=entered)
     merge = assemble([Source(store, numbers)], lambda contents: left_out)
-    made = write_store(path, head, merge, single_file_bytes)
-    clear(path)
-    return made
+    write_store(path, head, merge, single_file_bytes)
 
 
 def _roots(store: Store, left_out: LeftOut) -> tuple[tuple[Root, ...], list[int]]:
@@ -67,14 +70,14 @@ def keep_out(path: Path, wait: bool, single_file_bytes: int = SINGLE_FILE_BYTES)
     """
     with locked(real_location(path), wait):
         store = Store.open(path)
-        left = must_not_be(store.contents, store.forgotten)
+        left, entered = must_not_be(store.contents, store.forgotten), store.head.entered
+        del store  # Windows keeps what is mapped
         if len(left.contents) or len(left.faces):
-            rewrite(path, left, store.head.entered, single_file_bytes)
+            rewrite(path, left, entered, single_file_bytes)
 
 
 def clear(path: Path) -> None:
-    """Removes what writers have left beside a store: earlier heads, parts, a rebuild that has not
-    ended. Its lock must be held.
+    """Removes what writers have left beside a store: earlier heads, parts. Its lock must be held.
 
     Raises:
         StoreError: some of it cannot be removed.
@@ -83,4 +86,3 @@ def clear(path: Path) -> None:
         layout = Layout(path)
         layout.settle()
         layout.sweep(Store.open(path).head)
-        Layout(rebuild_path(path)).discard()

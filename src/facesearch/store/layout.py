@@ -40,6 +40,7 @@ MERGED = "merge.tmp"
 _NAME_DIGITS = 32
 _OWN_PART = re.compile(r"[0-9a-f-]{1,64}\.npz(\.tmp)?|(new|merge)\.tmp")
 _OWN_HEAD = re.compile(r"[0-9]{1,18}\.npz(\.tmp)?")
+_CUT_OFF_HEAD = re.compile(r"[0-9]{1,18}\.npz\.tmp")
 _OWN_DERIVED = re.compile(r"[a-z][a-z0-9-]{0,80}\.npz(\.tmp)?|new\.tmp")
 
 
@@ -210,13 +211,19 @@ class Layout:
         _remove(self.parts, _OWN_PART, parts.union(kept))
         derived = {entry.file for each in heads for entry in each.derived.values()}
         _remove(self.derived, _OWN_DERIVED, derived)
+        self._remove_temporary()
+
+    def _remove_temporary(self) -> None:
+        """Remove a head that was cut off while it was written or copied."""
         self._temporary.unlink(missing_ok=True)
+        self.head.with_name(self.head.name + ".tmp").unlink(missing_ok=True)
+        _remove(heads_folder(self.head), _CUT_OFF_HEAD, set())
 
     def discard(self) -> None:
         """Remove the whole store, but for what Windows keeps because somebody has it open."""
-        for path in (self.head, self._temporary):
-            with contextlib.suppress(PermissionError):
-                path.unlink(missing_ok=True)
+        with contextlib.suppress(PermissionError):
+            self.head.unlink(missing_ok=True)
+        self._remove_temporary()
         _remove(heads_folder(self.head), _OWN_HEAD, set())
         _remove(self.parts, _OWN_PART, set())
         _remove(self.derived, _OWN_DERIVED, set())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -147,6 +147,16 @@ class ContentTable:
         rows = np.flatnonzero(self.hash[:, 0] == start[0])
         same: NDArray[np.bool_] = (self.hash[rows, : len(start)] == start).all(axis=1)
         return rows[same]
+
+    def with_hashes(self, hashes: Collection[bytes]) -> Ints:
+        """Rows of the contents with any of these hashes, ascending, dead and failed ones too."""
+        if not hashes:
+            return np.zeros(0, np.int64)
+        asked = set(hashes)
+        starts = np.array([int.from_bytes(each[:8], "little") for each in asked], np.uint64)
+        here = np.ascontiguousarray(self.hash[:, :8]).view("<u8").reshape(-1)
+        rows = np.flatnonzero(np.isin(here, starts)).tolist()
+        return np.array([row for row in rows if self.hash_of(row) in asked], np.int64)
 
     def taken(self, row: int) -> str:
         """Capture time, ISO 8601 without zone, or ""."""

@@ -18,6 +18,7 @@ from facesearch.store.derived import face_keys
 from facesearch.store.forgotten import ENTERED, Forgotten
 from facesearch.store.heads import heads_folder
 from facesearch.store.reader import Store, derived_folder, parts_folder, real_location
+from facesearch.store.writer import rebuild_path
 
 _AT_ONCE = 1 << 20
 _WORD = 8
@@ -40,29 +41,40 @@ def traces(store: Store, elsewhere: Iterable[Path] = ()) -> Iterator[str]:
         StoreError: a file cannot be read.
     """
     forgotten = store.forgotten
-    yield from _rows(store, forgotten)
     location = real_location(store.path)
-    named = _named(store, location)
+    stores = [store, *_unfinished(location)]
+    named = {path: None for each in stores for path in _named(each)}
     for path in _beside(location):
         if path not in named:
             yield f"{path}: no part of the store any more, and not yet removed"
-    hashes = [*forgotten.photos]
-    needles = Needles(hashes)
-    listed = _listed(store, hashes)
+    needles = Needles(forgotten.photos)
+    allowed = {each.head_archive().path: _listed(each, needles) for each in stores}
     for path in (*named, *elsewhere):
-        found = needles.count_in(path)
-        allowed = listed if path == store.head_archive().path else 0
-        if found > allowed:
+        if needles.count_in(path) > allowed.get(path, 0):
             yield f"{path}: has the hash of a photo that was forgotten"
-    yield from _computed(store)
+    for each in stores:
+        yield from _rows(each, forgotten)
+        yield from _computed(each)
+
+
+def _unfinished(location: Path) -> Iterator[Store]:
+    """The rebuild that has not ended, which must not hold what was forgotten either."""
+    try:
+        yield Store.open(rebuild_path(location))
+    except StoreError:
+        return  # what there is of it no store names
 
 
 def _rows(store: Store, forgotten: Forgotten) -> Iterator[str]:
     left = must_not_be(store.contents, forgotten)
     if len(left.contents):
-        yield f"{store.path}: {len(left.contents):,} photos that were forgotten are in it"
+        yield f"{store.path}: {_count(len(left.contents), 'photo')} forgotten and still there"
     if len(left.faces):
-        yield f"{store.path}: {len(left.faces):,} faces that were forgotten are in it"
+        yield f"{store.path}: {_count(len(left.faces), 'face')} forgotten and still there"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _computed(store: Store) -> Iterator[str]:
@@ -75,8 +87,9 @@ def _computed(store: Store) -> Iterator[str]:
             yield f"{derived_folder(real_location(store.path)) / entry.file}: {name} of other faces"
 
 
-def _named(store: Store, location: Path) -> list[Path]:
+def _named(store: Store) -> list[Path]:
     """The files that the store's head names, and the lock's."""
+    location = real_location(store.path)
     archives = [store.head_archive().path, *(each.archive.path for each in store.segments)]
     derived = [derived_folder(location) / entry.file for entry in store.head.derived.values()]
     lock = [location.with_name(location.name + end) for end in (".lock", ".lock.owner")]
@@ -90,14 +103,14 @@ def _beside(location: Path) -> Iterator[Path]:
         for folder in (parts_folder(whole), derived_folder(whole), heads_folder(whole)):
             if folder.is_dir():
                 yield from sorted(folder.iterdir())
-        own = (name, f".{name}.tmp", f"{name}.lock", f"{name}.lock.owner")
+        own = (name, f".{name}.tmp", f"{name}.tmp", f"{name}.lock", f"{name}.lock.owner")
         yield from (path for each in own if (path := location.with_name(each)).exists())
 
 
-def _listed(store: Store, hashes: list[bytes]) -> int:
+def _listed(store: Store, needles: Needles) -> int:
     """How often the head's description has the hashes where they may be."""
     entered = {ENTERED: store.head.entered.get(ENTERED, {})}
-    return Needles(hashes).count(json.dumps(entered).encode("ascii"))
+    return needles.count(json.dumps(entered).encode("ascii"))
 
 
 class Needles:

@@ -38,7 +38,8 @@ beside the run."""
 
 def rebuild_path(path: Path) -> Path:
     """Where a new store is built that will take the place of the one at ``path``."""
-    return path.with_name(path.name + ".rebuild")
+    location = real_location(path)
+    return location.with_name(location.name + ".rebuild")
 
 
 class StoreWriter:
@@ -122,6 +123,7 @@ class StoreWriter:
         self._drop_spent()
         try:
             old = Store.open(self._target).head
+            entered = old.entered
         except StoreMissingError:
             self._begin()
             return
@@ -130,7 +132,7 @@ class StoreWriter:
             foreign = peek_meta(real_location(self._target)) is None
             if foreign or isinstance(error, StoreTooNewError):
                 raise
-            old = Head(self._recipe)
+            old, entered = Head(self._recipe), None
         path = rebuild_path(self._target)
         Layout(path).settle()
         try:
@@ -143,6 +145,8 @@ class StoreWriter:
             Layout(path).discard()
             head = replaced(old, recipe=self._recipe, indexed_at="", run=None, segments=())
             store = Store(path, replaced(head, derived={}), ())
+        if entered is not None:  # people may have entered something since it was begun
+            store = Store(path, replaced(store.head, entered=entered), store.segments)
         self._adopt(store)
         self._layout.sweep(store.head)
 

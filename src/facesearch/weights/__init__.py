@@ -1,7 +1,7 @@
 """Files of weights: the manifest, the cache folder, pulling and verifying."""
 
 from facesearch.weights.arrays import load_arrays
-from facesearch.weights.cache import home, locked, sha256_file, writing
+from facesearch.weights.cache import evaluations_of, home, locked, sha256_file, writing
 from facesearch.weights.download import Bar, BarFactory, NoBar
 from facesearch.weights.kept import KeptFile, bring, keep, kept, kept_file, sha256_of
 from facesearch.weights.manifest import KEPT, WeightFile, find, load_manifest
@@ -28,6 +28,7 @@ __all__ = [
     "WeightState",
     "bring",
     "ensure",
+    "evaluations_of",
     "find",
     "home",
     "keep",

@@ -31,6 +31,12 @@ def home() -> Path:
     return user_cache_path("facesearch", appauthor=False)
 
 
+def evaluations_of(folder: Path) -> Path:
+    """Where stores and figures of evaluations on a data set's folder are kept."""
+    name = hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:16]
+    return home() / "eval" / name
+
+
 def model_file(name: str) -> Path:
     """Where the weights of a model are kept that do not lie in an installed package."""
     return home() / "models" / f"{name}.h5"
