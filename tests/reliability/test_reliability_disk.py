@@ -60,7 +60,7 @@ def test_a_disk_that_is_too_small(tmp_path: Path, how_many, record) -> None:
 
 
 def test_a_disk_that_takes_no_more_files(tmp_path: Path, how_many, record) -> None:
-    sizes = [f"size=16m,nr_inodes={count}" for count in range(2, 26, how_many(8, 1))]
+    sizes = [f"size=16m,nr_inodes={count}" for count in range(2, 26, how_many(5, 1))]
     outcomes = _small_disks(NAMESPACE, "room", tmp_path, *sizes)
     record("index onto a disk that takes no more files", outcomes)
     assert outcomes["full: nothing was committed before"]
