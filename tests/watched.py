@@ -21,7 +21,8 @@ class Watch:
     """Tells of every file that was opened or changed outside a folder, and of network and programs.
 
     Python's own code and facesearch's files, which are read when they are needed, and what the
-    system says of processes and processors do not count. There should be one of these: its hook stays until the end.
+    system says of processes and processors do not count. There should be one of these: its hook
+    stays until the end.
     """
 
     def __init__(self, folder: Path) -> None:

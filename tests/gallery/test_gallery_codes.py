@@ -238,6 +238,7 @@ def test_damaged_codes_are_made_again(tmp_path, made, backend):
 def test_codes_that_a_stranger_made_too_short_are_made_again(tmp_path, made, backend, name, how):
     store = enroll(tmp_path / "f.npz")
     expected = asked(store, backend)
+    store = Store.open(store.path)
     (segment,) = store.segments
     coder = CODERS[backend]
     arrays = dict(load_attached(store, segment, coder.name))
@@ -259,6 +260,7 @@ def test_codes_that_a_stranger_made_too_short_are_made_again(tmp_path, made, bac
 def test_codes_that_make_no_sense_are_told(tmp_path, facts):
     store = enroll(tmp_path / "f.npz")
     asked(store, "faiss")
+    store = Store.open(store.path)
     (segment,) = store.segments
     arrays = dict(load_attached(store, segment, "codes-octets"))
     arrays["facts"] = np.array(facts, np.float32)

@@ -311,13 +311,13 @@ def _tried(bench: Bench, seeds: range, make: Callable[[random.Random, Files], Mu
 
 @pytest.mark.timeout(HOURS, method="thread")  # the other one needs the alarm clock too
 def test_a_damaged_store_gives_an_error_or_the_right_answer(bench, how_many, record):
-    outcomes = _tried(bench, range(how_many(750, 50_000)), damaged)
+    outcomes = _tried(bench, range(how_many(400, 50_000)), damaged)
     record("Store files damaged: flipped, cut, zeroed, swapped, lost", outcomes)
     assert outcomes["refused with one line"] > 0
 
 
 @pytest.mark.timeout(HOURS, method="thread")
 def test_a_store_from_a_stranger_is_safe_to_open(bench, how_many, record):
-    outcomes = _tried(bench, range(how_many(750, 50_000)), bench.stranger.hostile)
+    outcomes = _tried(bench, range(how_many(400, 50_000)), bench.stranger.hostile)
     record("Store files made by a stranger, every digest right", outcomes)
     assert outcomes["refused with one line"] > 0
