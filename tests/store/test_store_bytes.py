@@ -435,6 +435,7 @@ RUN = {"done": 1, "total": 2, "pid": 3, "host": ""}
 @pytest.mark.parametrize(
     "change",
     [
+        lambda data: data.update(version=10**4000),
         lambda data: data["options"].update(x=float("nan")),
         lambda data: data.update(progress={**RUN, "born": 10**400}),
         lambda data: data["roots"][0].update(path="/a\0b"),

@@ -259,7 +259,8 @@ def decode(raw: bytes, path: Path) -> Head:
         raise archive.foreign(path)
     if version > schema.VERSION:
         raise StoreTooNewError(
-            f"{path}: made by a newer facesearch (format {version}); update facesearch"
+            f"{path}: made by a newer facesearch (format {archive.in_short(str(version))}); "
+            "update facesearch"
         )
     try:
         return _decode(data)
