@@ -143,7 +143,7 @@ class Recipe:
             detector = dict(data["detector"])
             detector["thresholds"] = tuple(detector["thresholds"])
             detector["weights"] = tuple(detector["weights"])
-            return cls(
+            recipe = cls(
                 name=data["name"],
                 detector=DetectorOptions(**detector),
                 crop=CropOptions(**data["crop"]),
@@ -151,6 +151,8 @@ class Recipe:
                 max_side=data["max_side"],
                 further_crops=tuple(CropOptions(**crop) for crop in data.get("further_crops", ())),
             )
+            _require_kinds(recipe)
+            return recipe
         except (KeyError, TypeError, ValueError) as error:
             raise RecipeMismatchError(f"the recipe cannot be understood ({error})") from error
 
@@ -182,6 +184,32 @@ class Recipe:
         return _digest(
             {key: data[key] for key in ("crop", "further_crops", "extractor") if key in data}
         )
+
+
+def _require_kinds(recipe: Recipe) -> None:
+    """Raise where a value is of another kind than it should be."""
+    usual = Recipe()
+    parts = [(asdict(recipe.detector), asdict(usual.detector))]
+    parts += [(asdict(recipe.extractor), asdict(usual.extractor))]
+    parts += [(asdict(crop), asdict(usual.crop)) for crop in recipe.crops]
+    for given, like in parts:
+        for name, value in given.items():
+            _require_kind(name, value, like[name])
+    _require_kind("name", recipe.name, usual.name)
+    if recipe.max_side is not None:
+        _require_kind("max_side", recipe.max_side, 0)
+    if len(recipe.detector.thresholds) != len(usual.detector.thresholds):
+        raise ValueError("three thresholds are needed")
+    for threshold in recipe.detector.thresholds:
+        _require_kind("thresholds", threshold, 0.0)
+    for weights in recipe.detector.weights:
+        _require_kind("weights", weights, "")
+
+
+def _require_kind(name: str, value: object, like: object) -> None:
+    kinds = (int, float) if isinstance(like, float) else (type(like),)
+    if type(value) not in kinds:
+        raise TypeError(f"{name} is {value!r}")
 
 
 def _told(key: str, values: dict[str, Any]) -> object:

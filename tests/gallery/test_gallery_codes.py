@@ -16,6 +16,8 @@ from facesearch.gallery import Search, Where, codes, npz
 from facesearch.gallery.npz import NpzGallery
 from facesearch.search import CODERS, PLAIN_BACKENDS, QUERY_BACKENDS, choose, reranking
 from facesearch.store import Store, check_store
+from facesearch.store.archive import Member
+from facesearch.store.attached import load_attached, save_attached
 from facesearch.store.lock import StoreLock
 from facesearch.store.reader import derived_folder, real_location
 from small_store import store_of_rows
@@ -220,6 +222,52 @@ def test_damaged_codes_are_made_again(tmp_path, made, backend):
     file.unlink()
     assert asked(Store.open(store.path), backend) == expected
     assert made == [300] * 5
+
+
+@pytest.mark.parametrize(
+    ("backend", "name"),
+    [
+        ("faiss", "codes"),
+        ("faiss", "checksum"),
+        ("faiss", "facts"),
+        ("faiss-rabitq", "codes"),
+        ("faiss-rabitq", "center"),
+    ],
+)
+@pytest.mark.parametrize("how", ["fewer", "narrower", "another kind", "gone"])
+def test_codes_that_a_stranger_made_too_short_are_made_again(tmp_path, made, backend, name, how):
+    store = enroll(tmp_path / "f.npz")
+    expected = asked(store, backend)
+    store = Store.open(store.path)
+    (segment,) = store.segments
+    coder = CODERS[backend]
+    arrays = dict(load_attached(store, segment, coder.name))
+    array = arrays.pop(name)
+    other = {
+        "fewer": array[:1],
+        "narrower": array.reshape(len(array), -1)[:, :1],
+        "another kind": array.astype("<i8"),
+    }
+    if how in other:
+        arrays[name] = other[how]
+    members = [Member(key, held.dtype.str, held.shape, (held,)) for key, held in arrays.items()]
+    assert save_attached(store, segment, coder.name, members)
+    assert asked(Store.open(store.path), backend) == expected
+    assert made == [300] * 2
+
+
+@pytest.mark.parametrize("facts", [(0, 1), (-1, 1), (np.nan, 1), (np.inf, 1), (1, np.nan), (1, -1)])
+def test_codes_that_make_no_sense_are_told(tmp_path, facts):
+    store = enroll(tmp_path / "f.npz")
+    asked(store, "faiss")
+    store = Store.open(store.path)
+    (segment,) = store.segments
+    arrays = dict(load_attached(store, segment, "codes-octets"))
+    arrays["facts"] = np.array(facts, np.float32)
+    members = [Member(key, held.dtype.str, held.shape, (held,)) for key, held in arrays.items()]
+    assert save_attached(store, segment, "codes-octets", members)
+    with pytest.raises(StoreError, match="make no sense"):
+        asked(Store.open(store.path), "faiss")
 
 
 def test_a_damaged_row_is_told_when_it_is_compared_and_pushes_none_out(tmp_path):

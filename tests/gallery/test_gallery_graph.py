@@ -90,6 +90,10 @@ def test_only_what_is_new_or_lost_a_neighbour_is_compared():
         {"index": np.full((1, 8), 99, np.int32)},
         {"index": np.full((1, 3), -1, np.int32), "cosine": np.zeros((1, 3), np.float32)},
         {"counts": np.array([5])},
+        {"counts": np.array([-(1 << 62), 1 << 62])},
+        {"hash": np.zeros((2, 7), np.uint8)},
+        {"index": np.zeros((1, 8), np.float32)},
+        {"cosine": np.full((1, 8), np.nan, np.float32)},
     ],
 )
 def test_arrays_of_another_kind_are_made_anew(broken):

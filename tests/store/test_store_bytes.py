@@ -427,3 +427,85 @@ def test_deep_check_compares_the_photos(photos, tmp_path):
     folder.rename(tmp_path / "moved")
     elsewhere = check_store(store, deep=True, resolve=lambda root: tmp_path / "moved")
     assert f"{tmp_path}/moved/changed: changed since it was indexed" in elsewhere
+
+
+RUN = {"done": 1, "total": 2, "pid": 3, "host": ""}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data.update(version=10**4000),
+        lambda data: data["options"].update(x=float("nan")),
+        lambda data: data.update(progress={**RUN, "born": 10**400}),
+        lambda data: data["roots"][0].update(path="/a\0b"),
+        lambda data: data["roots"][0].update(relative="a\0b"),
+        lambda data: data["roots"][0].update(path="/\ud800"),
+        lambda data: data["roots"][0].update(path="ftp://host/x"),
+        lambda data: data["roots"][0].update(id=10**4000),
+        lambda data: data["recipe"].update(name=["facenet"]),
+        lambda data: data["recipe"]["detector"].update(min_face="20"),
+        lambda data: data["recipe"]["detector"].update(min_face=0),
+        lambda data: data["recipe"]["detector"].update(scale_factor=1.0),
+        lambda data: data["recipe"]["detector"].update(thresholds=[0.5]),
+        lambda data: data["recipe"]["extractor"].update(input_size=10**9),
+        lambda data: data["recipe"]["extractor"].update(unit="no"),
+        lambda data: data["recipe"]["crop"].update(**{"a\nb" * 1000: 1}),
+        lambda data: data["recipe"].update(further_crops=[data["recipe"]["crop"]] * 1000),
+    ],
+)
+def test_a_stranger_s_description_is_refused_in_one_short_line(small, tmp_path, change):
+    path = redescribed(small, tmp_path / "bad.npz", change)
+    with pytest.raises(StoreError, match=r"bad\.npz") as caught:
+        Store.open(path)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500 + len(str(path))
+
+
+def test_an_array_without_bytes_claims_no_absurd_length(small, tmp_path):
+    opened = Archive.open(small)
+    for name in ("meta", "faces.embedding"):
+        shape = (10**18, 0, 10**18)
+        empty = Member(name, opened.dtype(name), shape, ())
+        write(
+            tmp_path / "bad.npz",
+            [empty if other == name else same(opened, other) for other in opened.names],
+        )
+        with pytest.raises(StoreError, match="not as large as it says"):
+            Store.open(tmp_path / "bad.npz")
+
+
+def test_faces_forgotten_by_the_thousand_million_take_no_memory(small, tmp_path):
+    digest = Store.open(small).contents.hash_of(0).hex()
+
+    def change(data: dict) -> None:
+        face = {"recipe": "x", "count": 10**12, "numbers": [1]}
+        data["entered"] = {"forgotten": {"faces": {digest: face}}}
+
+    path = redescribed(small, tmp_path / "bad.npz", change)
+    store = Store.open(path)
+    assert [store.faces.number(face) for face in range(2)] == [
+        Store.open(small).faces.number(face) for face in range(2)
+    ]
+
+
+def test_check_finds_a_flipped_byte_in_the_commits_before(photos, tmp_path, monkeypatch):
+    path = tmp_path / "s.npz"
+    photos.build(path, list("abcd"))
+    monkeypatch.setattr("facesearch.store.layout.NUMBERED_HEADS", True)
+    monkeypatch.setattr("facesearch.store.layout.Layout.settle", lambda layout: None)
+    with photos.open(path) as writer:
+        photos.fill(writer, ["e"])
+        writer.finish()
+    assert check_path(path) == []
+    generator = random.Random(3)
+    files = [file for file in sorted(tmp_path.rglob("*.npz")) if file.is_file()]
+    assert len(files) > 2
+    for file in files:
+        raw = file.read_bytes()
+        file.unlink()  # its parts may be second names of it
+        for _ in range(20):
+            file.write_bytes(flipped(raw, generator.randrange(len(raw)), generator.randrange(8)))
+            assert check_path(path), file
+        file.write_bytes(raw)
+    assert check_path(path) == []

@@ -91,8 +91,10 @@ def check_command(context: click.Context, folder: Path, kind: str | None, as_jso
     if as_json:
         click.echo(json.dumps({"schema": 1, **asdict(found), "complete": complete}, indent=2))
     else:
+        from facesearch.report import escape
+
         for line in _lines(found):
-            click.echo(line)
+            click.echo(escape(line))
     if complete is False:
         context.exit(EXIT_FAILED)
 

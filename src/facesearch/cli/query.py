@@ -185,7 +185,7 @@ def query(
     from facesearch.gallery.npz import note_of
     from facesearch.gallery.opening import open_gallery
     from facesearch.index_options import IndexOptions
-    from facesearch.report import render_query
+    from facesearch.report import escape_lines, render_query
     from facesearch.runtimes import RuntimeOptions
 
     format_ = _one_format(format_, as_json)
@@ -206,7 +206,10 @@ def query(
     embedder = embedder_for(gallery, on, looked, offline)
     report = querying.query(gallery, embedder, [*asked.items()], options, NumberedPictures())
     _tell(report, format_)
-    sys.stdout.buffer.write(render_query(report, format_))
+    rendered = render_query(report, format_)
+    if format_ != "paths0" and sys.stdout.isatty():  # programs get names as they are, people not
+        rendered = escape_lines(rendered)
+    sys.stdout.buffer.write(rendered)
     sys.stdout.buffer.flush()
     if contact_sheet is not None:
         draw_sheets(report, asked, embedder, contact_sheet, offline)

@@ -103,7 +103,7 @@ def _codes(store: Store, segment: Segment, coder: Coder) -> Arrays | None:
     from facesearch.store.attached import load_attached, save_attached
 
     found = load_attached(store, segment, coder.name)
-    if found is not None:
+    if found is not None and coder.suit(found, *segment.rows.shape):
         return found
     rows = SegmentRows(segment).everything()
     _log.info("%s: making %s of %d faces", store.path, coder.name, len(rows))

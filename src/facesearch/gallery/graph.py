@@ -19,6 +19,7 @@ USED = 5
 """Neighbours of a face that neighbour averaging takes."""
 SPARE = 3
 """Further ones that step in where faces of the probe's own photo are left out."""
+_HASH_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,12 +111,23 @@ def _fits(arrays: Mapping[str, NDArray[Any]]) -> bool:
     """Whether arrays are those of a graph as this version makes it."""
     if set(arrays) != {"hash", "counts", "checksum", "index", "cosine"}:
         return False
-    index, faces = arrays["index"], len(arrays["checksum"])
-    return (
-        index.shape == arrays["cosine"].shape == (faces, USED + SPARE)
-        and int(arrays["counts"].sum()) == faces
-        and len(arrays["hash"]) == len(arrays["counts"])
-        and bool(np.all((index >= NONE) & (index < faces)))
+    contents, faces = len(arrays["hash"]), len(arrays["checksum"])
+    forms = {
+        "hash": ("|u1", (contents, _HASH_BYTES)),
+        "counts": ("<i8", (contents,)),
+        "checksum": ("<u4", (faces,)),
+        "index": ("<i4", (faces, USED + SPARE)),
+        "cosine": ("<f4", (faces, USED + SPARE)),
+    }
+    for name, (kind, shape) in forms.items():
+        if arrays[name].dtype != np.dtype(kind) or arrays[name].shape != shape:
+            return False
+    index, counts = arrays["index"], arrays["counts"]
+    return bool(
+        np.all((index >= NONE) & (index < faces))
+        and np.all((counts > 0) & (counts <= faces))  # so that their sum cannot run over
+        and int(counts.sum()) == faces
+        and np.isfinite(arrays["cosine"]).all()
     )
 
 

@@ -19,7 +19,7 @@ from facesearch.report.index_run import (
     render_system_run,
     render_system_runs,
 )
-from facesearch.report.terminal import escape
+from facesearch.report.terminal import escape, escape_lines
 from facesearch.report.wording import count, size
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "count",
     "coverage_line",
     "escape",
+    "escape_lines",
     "render_index_summary",
     "render_prediction",
     "render_query",

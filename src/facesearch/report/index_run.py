@@ -166,7 +166,8 @@ def _found_lines(summary: IndexSummary) -> list[str]:
 def _failure_lines(summary: IndexSummary) -> list[str]:
     if not summary.failures:
         return []
-    reasons = (f"{number:,} {reason}" for reason, number in summary.failed_by_reason.items())
+    failed = summary.failed_by_reason
+    reasons = (f"{number:,} {escape(reason)}" for reason, number in failed.items())
     lines = [f"failed: {', '.join(reasons)}"]
     lines += [f"  {_failure_line(failure)}" for failure in summary.failures[:_FAILURES_SHOWN]]
     hidden = summary.failed - _FAILURES_SHOWN

@@ -80,7 +80,7 @@ def _cells(neighbor: Neighbor) -> list[Cell]:
         rounded(neighbor.similarity, 6),
         rounded(neighbor.probability, 6),
         significant(neighbor.expected_false_matches, 4),
-        neighbor.band or None,
+        plain_text(neighbor.band) or None,
         *(box_facts(neighbor.box) or [None] * 4),
         neighbor.width,
         neighbor.height,

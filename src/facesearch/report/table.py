@@ -115,7 +115,7 @@ def _columns(neighbors: Sequence[Neighbor], with_example: bool) -> list[_Column]
         columns.append(_Column("similarity", True, _similarity_cell))
     columns.append(_Column("distance", True, lambda neighbor: f"{neighbor.distance:.3f}"))
     if any(neighbor.band for neighbor in neighbors):
-        columns.append(_Column("band", False, lambda neighbor: neighbor.band))
+        columns.append(_Column("band", False, lambda neighbor: escape(neighbor.band)))
     if any(neighbor.face is not None for neighbor in neighbors):
         columns.append(_Column("face", True, _face_cell))
     if any(neighbor.taken for neighbor in neighbors):

@@ -19,6 +19,12 @@ def escape(text: str) -> str:
     return "".join(map(_escape_character, text))
 
 
+def escape_lines(rendered: bytes) -> bytes:
+    """``escape`` for output of several lines, which stay lines."""
+    text = rendered.decode("utf-8", "surrogateescape")
+    return "\n".join(map(escape, text.split("\n"))).encode()
+
+
 def _escape_character(character: str) -> str:
     category = unicodedata.category(character)
     if character in _NAMED:

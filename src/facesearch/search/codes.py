@@ -64,12 +64,28 @@ class Coder:
         arrays: the arrays to keep of (n, dim) rows, which are read from one end to the other and
             never copied as a whole; one of them, ``CHECKSUM``, is the CRC-32 of each row.
         backend: searches through such arrays, with the rows that they were made of.
+        facts: the arrays besides codes and checksums, for rows of this length: dtype and shape.
+        width: bytes of the code of a row of this length.
     """
 
     name: str
     fits: Callable[[int, int], bool]
     arrays: Callable[[Embeddings], Iterator[CodedArray]]
     backend: Callable[[Arrays, TrustedRows], SearchBackend]
+    facts: Callable[[int], Mapping[str, tuple[str, tuple[int, ...]]]]
+    width: Callable[[int], int]
+
+    def suit(self, arrays: Arrays, count: int, dim: int) -> bool:
+        """Whether arrays, which anybody may have written, are such as ``arrays`` makes of (count,
+        dim) rows. faiss looks at no lengths: it would read beyond those that are too short.
+        """
+        expected = {
+            "codes": ("|u1", (count, self.width(dim))),
+            CHECKSUM: ("<u4", (count,)),
+            **self.facts(dim),
+        }
+        found = {name: (array.dtype, array.shape) for name, array in arrays.items()}
+        return found == {name: (np.dtype(kind), shape) for name, (kind, shape) in expected.items()}
 
     def over(self, rows: Embeddings) -> SearchBackend:
         """A back end whose codes are made now and held in memory.

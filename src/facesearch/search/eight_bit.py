@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from facesearch.errors import StoreError
 from facesearch.records import Embeddings
 from facesearch.search.blocks import blocks
 from facesearch.search.codes import Arrays, CodedArray, Coder, coded
@@ -41,6 +42,11 @@ class EightBitBackend:
         self._faiss = load_faiss()
         self._codes, self._rows = arrays["codes"], rows
         self._scale, self._error = (float(fact) for fact in arrays["facts"])
+        if not (0 < self._scale < np.inf and 0 <= self._error < np.inf):
+            raise StoreError(
+                "the codes kept beside the store make no sense; run facesearch check, or delete "
+                "its folder .derived"
+            )
         _, dim = rows.shape
         self._quantizer = self._faiss.ScalarQuantizer(
             dim, self._faiss.ScalarQuantizer.QT_8bit_direct_signed
@@ -138,4 +144,6 @@ EIGHT_BIT = Coder(
     lambda count, dim: count >= LEAST_ROWS and dim <= _MOST_DIM,
     arrays_of,
     EightBitBackend,
+    lambda dim: {"facts": ("<f4", (2,))},
+    lambda dim: dim,
 )

@@ -93,4 +93,11 @@ def arrays_of(rows: Embeddings) -> Iterator[CodedArray]:
     return coded(rows, index.sa_code_size(), encode, facts)
 
 
-RABITQ = Coder("codes-rabitq", lambda count, dim: count >= LEAST_ROWS, arrays_of, RabitqBackend)
+RABITQ = Coder(
+    "codes-rabitq",
+    lambda count, dim: count >= LEAST_ROWS,
+    arrays_of,
+    RabitqBackend,
+    lambda dim: {"center": ("<f4", (dim,))},
+    lambda dim: int(_empty(load_faiss(), np.zeros(dim, np.float32)).sa_code_size()),
+)

@@ -32,6 +32,7 @@ META = "meta"
 _DTYPES = frozenset({"<f4", "<i4", "<i8", "<u4", "|u1"})
 _MAX_MEMBERS = 200
 _MAX_META = 64 << 20
+_MAX_TOLD = 200  # characters
 _DATE = 0x21  # 1980-01-01, the first day a zip can name
 _ALIGN_EXTRA = 0xD935  # the extra field that Android's zipalign pads with
 _LOCAL = struct.Struct("<4s5H3I2H")
@@ -331,7 +332,8 @@ class Archive:
         if parsed is None:
             raise self._damaged(f"{placed.name} is not an array")
         dtype, shape, length = parsed
-        if length + math.prod(shape) * np.dtype(dtype).itemsize != placed.size:
+        item = np.dtype(dtype).itemsize
+        if length + math.prod(shape) * item != placed.size or _is_absurd(shape, item):
             raise self._damaged(f"{placed.name} is not as large as it says")
         return _Array(placed, dtype, shape, start + length)
 
@@ -362,9 +364,15 @@ def peek_meta(path: Path) -> bytes | None:
 def damaged(path: Path, what: str) -> StoreError:
     """The error for a store whose bytes are not those that were written."""
     return StoreError(
-        f"{path}: the store is damaged ({what}); see facesearch check, then bring back a copy or "
-        "run facesearch index --rebuild"
+        f"{path}: the store is damaged ({in_short(what)}); see facesearch check, then bring back "
+        "a copy or run facesearch index --rebuild"
     )
+
+
+def in_short(what: str) -> str:
+    """What is wrong as part of one line, for it may quote what a stranger wrote."""
+    shown = "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in what[:_MAX_TOLD])
+    return shown if len(what) <= _MAX_TOLD else f"{shown}..."
 
 
 def foreign(path: Path) -> StoreError:
@@ -416,6 +424,11 @@ def _starts_as_store(view: memoryview) -> bool:
 def _member_name(raw: bytes) -> str | None:
     match = re.fullmatch(rb"([a-z_.]{1,64})\.npy", raw)
     return match.group(1).decode() if match else None
+
+
+def _is_absurd(shape: tuple[int, ...], item: int) -> bool:
+    """Whether numpy has no array of this shape: one without bytes can still claim any length."""
+    return math.prod(size or 1 for size in shape) * item >= 1 << 62
 
 
 def _read_npy_header(view: memoryview) -> tuple[str, tuple[int, ...], int] | None:

@@ -97,7 +97,7 @@ def must_not_be(contents: ContentTable, forgotten: Forgotten) -> LeftOut:
         count = contents.face_stop(row) - start
         if count == out.count:
             faces += [start + number - 1 for number in out.numbers]
-        elif count != len(out.remaining) and contents.failure(row) is None:
+        elif count != out.left and contents.failure(row) is None:
             whole.append(row)
     return LeftOut(np.array(sorted(whole), np.int64), np.array(sorted(faces), np.int64))
 

@@ -20,9 +20,9 @@ from facesearch.store.archive import META, Archive
 from facesearch.store.columns import Ints
 from facesearch.store.derived import open_derived
 from facesearch.store.head import Root
-from facesearch.store.heads import damaged_heads
+from facesearch.store.heads import damaged_heads, earlier_heads
 from facesearch.store.ordering import SegmentRun, first_disorder
-from facesearch.store.reader import Store, real_location
+from facesearch.store.reader import Store, parts_folder, real_location
 from facesearch.store.segments import Segment
 
 _UNIT_TOLERANCE = 1e-3
@@ -78,7 +78,9 @@ def _check_files_of(store: Store, head: Archive) -> list[str]:
 def _check_bytes(store: Store, head: Archive) -> list[str]:
     """Digests of whole files: every byte, headers and padding too."""
     archives = [head, *(segment.archive for segment in store.segments)]
-    problems = damaged_heads(real_location(store.path))
+    location = real_location(store.path)
+    problems = damaged_heads(location)
+    archives += _earlier_archives(location, problems)
     for archive in {archive.path: archive for archive in archives}.values():
         if archive.actual_digest() != archive.digest:
             problems.append(f"{archive.path}: the file's digest is wrong")
@@ -90,6 +92,21 @@ def _check_bytes(store: Store, head: Archive) -> list[str]:
     if not problems and head.array(META).tobytes() != store.head.encode():
         problems.append(f"{store.path}: its description is not in the exact form")
     return problems
+
+
+def _earlier_archives(location: Path, problems: list[str]) -> Iterator[Archive]:
+    """The files of the commits before the last one, which lie there where heads are numbered; of
+    those that cannot be opened it adds to ``problems``.
+    """
+    for head, archive in earlier_heads(location):
+        yield archive
+        for entry in () if head.inline else head.segments:
+            try:
+                yield Archive.open(parts_folder(location) / entry.name)
+            except StoreMissingError:
+                continue
+            except StoreError as error:
+                problems.append(str(error))
 
 
 def _check_arrays(store: Store) -> Iterator[str]:

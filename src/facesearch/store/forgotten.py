@@ -32,9 +32,15 @@ class FacesLeftOut:
         return replace(self, numbers=tuple(sorted({*self.numbers, *numbers})))
 
     @property
+    def left(self) -> int:
+        """How many faces stay."""
+        return self.count - len(self.numbers)
+
+    @property
     def remaining(self) -> list[int]:
-        """The numbers of the faces that stay."""
-        return [number for number in range(1, self.count + 1) if number not in self.numbers]
+        """The numbers of the faces that stay; first ask for how many."""
+        gone = set(self.numbers)
+        return [number for number in range(1, self.count + 1) if number not in gone]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,8 @@ class Forgotten:
     def numbers(self, content_hash: bytes, count: int) -> Sequence[int]:
         """The numbers of the ``count`` faces that there are of a photo, in order."""
         out = self.faces.get(content_hash)
-        if out is None or len(out.remaining) != count:
+        # Counted before they are listed: a stranger's photo may claim any number of faces.
+        if out is None or out.left != count:
             return range(1, count + 1)  # none has gone yet
         return out.remaining
 

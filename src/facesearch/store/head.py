@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import re
@@ -10,7 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from facesearch.errors import RecipeMismatchError, StoreError, StoreTooNewError
+from facesearch.errors import (
+    RecipeMismatchError,
+    StoreError,
+    StoreTooNewError,
+    UsageError,
+)
 from facesearch.locations import Address, Location, as_location
 from facesearch.recipes import Recipe
 from facesearch.records import Progress
@@ -24,6 +30,10 @@ _DERIVED_NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _MAX_DIM = 1 << 20
 _MAX_ROWS = 1 << 40
+_MAX_SIDE = 1 << 12  # of what a network sees
+_MAX_SCALE_FACTOR = 0.99  # nearer to 1 a photo is searched at very many sizes
+_MAX_CROPS = 16
+_SENSELESS = (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
 _SAME_BIRTH_SECONDS = 10.0
 
 
@@ -236,7 +246,7 @@ def decode(raw: bytes, path: Path) -> Head:
         StoreError: not a store's head, of a newer version, or senseless.
     """
     try:
-        data = json.loads(raw)
+        data = json.loads(raw, parse_float=_finite, parse_constant=_finite)
         named = data["format"]
         version = data["version"]
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -249,22 +259,24 @@ def decode(raw: bytes, path: Path) -> Head:
         raise archive.foreign(path)
     if version > schema.VERSION:
         raise StoreTooNewError(
-            f"{path}: made by a newer facesearch (format {version}); update facesearch"
+            f"{path}: made by a newer facesearch (format {archive.in_short(str(version))}); "
+            "update facesearch"
         )
     try:
         return _decode(data)
     except RecipeMismatchError as error:
-        raise StoreError(f"{path}: {error}; update facesearch") from error
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        told = archive.in_short(str(error))
+        raise StoreError(f"{path}: {told}; update facesearch") from error
+    except _SENSELESS as error:
         raise archive.damaged(path, f"its description makes no sense: {error}") from error
 
 
 def _decode(data: dict[str, Any]) -> Head:
     recipe = Recipe.from_dict(data["recipe"])
-    _integer(recipe.extractor.dim, 1, _MAX_DIM)
+    _require_bounds(recipe)
     hash(recipe)
     roots = tuple(
-        Root(_text(root["path"]), _text(root["relative"]), _integer(root["id"], 0, 1 << 31))
+        Root(_place(root["path"]), _place(root["relative"]), _integer(root["id"], 0, 1 << 31))
         for root in data["roots"]
     )
     if len({root.id for root in roots}) != len(roots):
@@ -286,6 +298,19 @@ def _decode(data: dict[str, Any]) -> Head:
         },
         entered=dict(data["entered"]),
     )
+
+
+def _require_bounds(recipe: Recipe) -> None:
+    """Raise where a query by this recipe would take any time or memory."""
+    _integer(recipe.extractor.dim, 1, _MAX_DIM)
+    _integer(recipe.extractor.input_size, 1, _MAX_SIDE)
+    _integer(recipe.detector.min_face, 1, 1 << 31)
+    if recipe.max_side is not None:
+        _integer(recipe.max_side, 1, 1 << 31)
+    if not 0 < recipe.detector.scale_factor < _MAX_SCALE_FACTOR:
+        raise ValueError(f"a scale factor of {recipe.detector.scale_factor}")
+    if len(recipe.further_crops) > _MAX_CROPS:
+        raise ValueError(f"{len(recipe.further_crops)} further crops")
 
 
 def _decode_segment(entry: dict[str, Any]) -> SegmentEntry:
@@ -315,6 +340,27 @@ def _integer(value: Any, low: int, high: int) -> int:
     if type(value) is not int or not low <= value <= high:
         raise ValueError(f"{value!r} is no number from {low} to {high}")
     return value
+
+
+def _finite(text: str) -> float:
+    """A number as JSON spells it; Python would also take those that JSON has no words for."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number")
+    return value
+
+
+def _place(value: Any) -> str:
+    """The path or address of a root, one that the system can be asked for."""
+    text = _text(value)
+    if "\0" in text:
+        raise ValueError(f"{text!r} is no path")
+    os.fsencode(text)  # raises where no file can be called so
+    try:
+        as_location(text)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    return text
 
 
 def _text(value: Any) -> str:

@@ -7,6 +7,7 @@ than the plain name, which holds an earlier commit then.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,10 +84,9 @@ def newest_number(location: Path) -> int | None:
 
 
 def damaged_heads(location: Path) -> list[str]:
-    """What is wrong with numbered heads, one line each."""
+    """What is wrong with the heads that are there, one line each."""
     problems = []
-    for number in head_numbers(location):
-        file = numbered_head(location, number)
+    for file in _head_files(location):
         try:
             _open(file, file)
         except StoreMissingError:
@@ -96,9 +96,21 @@ def damaged_heads(location: Path) -> list[str]:
     return problems
 
 
+def earlier_heads(location: Path) -> Iterator[tuple[Head, Archive]]:
+    """Every sound head beside numbered ones, the newest too; none where none is numbered."""
+    if head_numbers(location):
+        for file in _head_files(location):
+            with contextlib.suppress(StoreError):
+                yield _open(file, file)
+
+
+def _head_files(location: Path) -> list[Path]:
+    return [location, *(numbered_head(location, number) for number in head_numbers(location))]
+
+
 def heads_on_disk(location: Path) -> Iterator[Head]:
     """Every sound head that is there."""
-    for file in (location, *(numbered_head(location, at) for at in head_numbers(location))):
+    for file in _head_files(location):
         try:
             yield _open(file, file)[0]
         except StoreError:
