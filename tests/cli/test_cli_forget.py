@@ -60,7 +60,7 @@ def test_all_faces_like_one(program, store, photos, red):
     assert none.code == 2
     assert "no face in the store is within 0.2" in none.err
     checked = program("check", "--forgotten")
-    assert checked.out.endswith("nothing is left of 3 faces that were forgotten\n")
+    assert checked.out.endswith("nothing is left of 3 single faces that were forgotten\n")
 
 
 def test_no_memory_and_allowing(program, store, photos):
@@ -80,6 +80,7 @@ def test_no_memory_and_allowing(program, store, photos):
         ((), "name what to forget"),
         (("--like", "me.png"), "--like PHOTO and --max-distance D go together"),
         (("--max-distance", "1"), "--like PHOTO and --max-distance D go together"),
+        (("--like", "me.png", "--max-distance", "nan"), "nan is not a number"),
         (("x.png", "--like", "me.png", "--max-distance", "1"), "leave out paths and --id"),
         (("--allow",), "--allow reads the photos it is for"),
         (("nobody.png",), "nobody.png: the store has no photo there"),
@@ -116,3 +117,12 @@ def test_names_cannot_steer_the_terminal(program, folder, photos, store):
     assert "\x1b" not in done.out + done.err
     as_json = program("forget", photos / "evil\x1b[2J.png", "--yes", "--json")
     assert json.loads(as_json.raw)["photos"][0]["paths"][0].endswith("evil\x1b[2J.png")
+
+
+def test_info_tells_how_much_is_left_out(program, store, photos):
+    assert "left out" not in program("info").out
+    assert program("info", "--json").json["forgotten"] == {"photos": 0, "faces": 0}
+    program("forget", photos / "red", "--yes")
+    program("forget", photos / "both.png", "--face", 1, "--yes")
+    assert program("info").lines[-1] == "left out 2 photos and 1 single face, forgotten for good"
+    assert program("info", "--json").json["forgotten"] == {"photos": 2, "faces": 1}

@@ -160,3 +160,12 @@ def test_offline_means_no_bucket_either(program, root, red, bucket, folder, phot
     assert program("query", red, "--offline", "--contact-sheet", "sheet.png").code == 0
     assert program("index", photos, "--offline").code == 0
     assert bucket.server.asked == []
+
+
+def test_photos_in_a_bucket_are_forgotten_and_allowed_again(program, root):
+    program("index", root)
+    forgot = program("forget", f"{root}/red", "--yes")
+    assert forgot.lines == ["forgot 2 photos with 2 faces"], forgot.err
+    assert program("check", "--forgotten").code == 0
+    allowed = program("forget", "--allow", f"{root}/red")
+    assert allowed.out == "2 photos had been forgotten; index takes them in again\n"

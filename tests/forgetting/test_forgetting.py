@@ -21,6 +21,7 @@ from facesearch.search import CODERS
 from facesearch.splitting import split_evenly
 from facesearch.store import Store, StoreWriter, check_store, rebuild_path
 from facesearch.store.assembly import must_not_be
+from facesearch.store.forgetting import rewrite
 from facesearch.store.forgotten import FacesLeftOut, Forgotten
 from facesearch.weights import evaluations_of
 from mapped_files import Windows
@@ -564,7 +565,7 @@ def test_caches_go_first_so_that_the_same_command_ends_it(library: Library, monk
     kept.parent.mkdir(parents=True)
     shutil.copy(library.path, kept)
     with monkeypatch.context() as patch:
-        patch.setattr("facesearch.forgetting.rewrite", stopping(None, [0]))
+        patch.setattr("facesearch.forgetting.rewrite", stopping(rewrite, [1]))
         with pytest.raises(Stopped):
             go(library, path)
     go(library, path)

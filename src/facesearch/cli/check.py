@@ -52,11 +52,7 @@ def _traces(chosen: StoreName) -> list[str]:
 
 def _memory(chosen: StoreName) -> str:
     """How much the store knows to have forgotten."""
+    from facesearch.cli.forget import memory_text
     from facesearch.forgetting import memory_of
-    from facesearch.report import count
 
-    forgotten = memory_of(chosen)
-    faces = sum(len(out.numbers) for out in forgotten.faces.values())
-    parts = [count(len(forgotten.photos), "photo")] if forgotten.photos or not faces else []
-    parts += [count(faces, "face")] if faces else []
-    return f"{' and '.join(parts)} that were forgotten"
+    return f"{memory_text(memory_of(chosen)) or '0 photos'} that were forgotten"

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 import click
 
 from facesearch.addresses import StoreName
+from facesearch.cli.numbers import number
 from facesearch.cli.stores import existing_gallery, say, say_store, store_option
 from facesearch.errors import UsageError
 
 if TYPE_CHECKING:
     from facesearch.forgetting import ForgetSummary, Going
     from facesearch.records import QueryReport
+    from facesearch.store.forgotten import Forgotten
 
 _SHOWN = 20
 _OUT_OF_REACH = (
@@ -33,7 +35,11 @@ _OUT_OF_REACH = (
 @click.option("--id", "ids", metavar="ID", multiple=True, help="A face or photo by its id.")
 @click.option("--like", metavar="PHOTO", help="All faces like the one on this photo.")
 @click.option(
-    "--max-distance", metavar="D", type=float, help="How far they may be, for --like: 0 to 2."
+    "--max-distance",
+    metavar="D",
+    type=click.FloatRange(min=0),
+    callback=number,
+    help="How far they may be, for --like: 0 to 2.",
 )
 @click.option("--no-memory", is_flag=True, help="Do not even keep hashes; index may bring it back.")
 @click.option("--allow", is_flag=True, help="Let these photos be indexed again, forgotten or not.")
@@ -203,3 +209,11 @@ def _line(going: Going, subject: str) -> str:
     copies = f" (and {count(further, 'copy', 'copies')})" if further > 0 else ""
     where = going.paths[0] if going.paths else "where no file is any more"
     return f"{going.id or 'without id'}  {where}{copies}: {what}"
+
+
+def memory_text(forgotten: Forgotten) -> str:
+    """How many photos and single faces were forgotten; "" for none."""
+    from facesearch.report import count
+
+    counts = {"photo": len(forgotten.photos), "single face": forgotten.single_faces}
+    return " and ".join(count(number, noun) for noun, number in counts.items() if number)

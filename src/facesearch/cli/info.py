@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from facesearch.addresses import StoreName
 from facesearch.cli.stores import named_gallery, remember, store_name, store_option
+
+if TYPE_CHECKING:
+    from facesearch.gallery.opening import Description
 
 
 @click.command()
@@ -17,10 +20,13 @@ from facesearch.cli.stores import named_gallery, remember, store_name, store_opt
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def info(path: StoreName | None, store: StoreName | None, as_json: bool) -> None:
     """Say what a store holds, how it was made and where its photos lie."""
+    from facesearch.cli.forget import memory_text
+    from facesearch.gallery.opening import describe
     from facesearch.report import count, escape, size
 
     chosen = named_gallery(path, store)
-    facts = _facts(chosen)
+    held = describe(chosen)
+    facts = _facts(chosen, held)
     remember(chosen)
     if as_json:
         click.echo(json.dumps({"schema": 1, **facts}, indent=2))
@@ -41,6 +47,8 @@ def info(path: StoreName | None, store: StoreName | None, as_json: bool) -> None
         done, total = coverage["progress"]["done"], coverage["progress"]["total"]
         state = "under way" if coverage["progress"]["running"] else "interrupted"
         rows["run"] = f"index {state}: {done:,} of {total:,}"
+    if held.forgotten:
+        rows["left out"] = f"{memory_text(held.forgotten)}, forgotten for good"
     for name, text in rows.items():
         click.echo(escape(f"{name:<8} {text}"))
 
@@ -65,12 +73,9 @@ def _recipe_line(recipe: dict[str, Any]) -> str:
     return f"{recipe['name']}: {found}, {extractor['model']} ({extractor['dim']}-d)"
 
 
-def _facts(chosen: StoreName) -> dict[str, Any]:
+def _facts(chosen: StoreName, held: Description) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from facesearch.gallery.opening import describe
-
-    held = describe(chosen)
     return {
         "path": str(chosen),
         "version": held.version,
@@ -82,4 +87,8 @@ def _facts(chosen: StoreName) -> dict[str, Any]:
         "options": held.options,
         "coverage": asdict(held.coverage),
         "roots": [asdict(root) for root in held.roots],
+        "forgotten": {
+            "photos": len(held.forgotten.photos),
+            "faces": held.forgotten.single_faces,
+        },
     }

@@ -80,6 +80,11 @@ class Forgotten:
         }
         return others | {ENTERED: {"photos": photos, "faces": faces}}
 
+    @property
+    def single_faces(self) -> int:
+        """How many faces of photos that are not left out whole."""
+        return sum(len(out.numbers) for out in self.faces.values())
+
     def __bool__(self) -> bool:
         return bool(self.photos or self.faces)
 

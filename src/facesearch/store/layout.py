@@ -215,8 +215,10 @@ class Layout:
 
     def _remove_temporary(self) -> None:
         """Remove a head that was cut off while it was written or copied."""
-        self._temporary.unlink(missing_ok=True)
-        self.head.with_name(self.head.name + ".tmp").unlink(missing_ok=True)
+        for path in (self._temporary, self.head.with_name(self.head.name + ".tmp")):
+            # A copy may be a second name of what a reader has open; the next writer will find it.
+            with contextlib.suppress(PermissionError):
+                path.unlink(missing_ok=True)
         _remove(heads_folder(self.head), _CUT_OFF_HEAD, set())
 
     def discard(self) -> None:
