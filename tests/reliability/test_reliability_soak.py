@@ -257,4 +257,4 @@ def test_a_library_in_the_course_of_time(how_many, record) -> None:
     )
     run_state_machine_as_test(SoakMachine, settings=plan)
     assert sum(SoakMachine.outcomes.values()) >= steps
-    record("steps of a soak, store as the model says after each", SoakMachine.outcomes)
+    record("Steps of a soak, store as the model says after each", SoakMachine.outcomes)
