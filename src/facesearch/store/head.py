@@ -304,11 +304,12 @@ def _require_bounds(recipe: Recipe) -> None:
     """Raise where a query by this recipe would take any time or memory."""
     _integer(recipe.extractor.dim, 1, _MAX_DIM)
     _integer(recipe.extractor.input_size, 1, _MAX_SIDE)
-    _integer(recipe.detector.min_face, 1, 1 << 31)
     if recipe.max_side is not None:
         _integer(recipe.max_side, 1, 1 << 31)
-    if not 0 < recipe.detector.scale_factor < _MAX_SCALE_FACTOR:
-        raise ValueError(f"a scale factor of {recipe.detector.scale_factor}")
+    if recipe.subject == "face":
+        _integer(recipe.detector.min_face, 1, 1 << 31)
+        if not 0 < recipe.detector.scale_factor < _MAX_SCALE_FACTOR:
+            raise ValueError(f"a scale factor of {recipe.detector.scale_factor}")
     if len(recipe.further_crops) > _MAX_CROPS:
         raise ValueError(f"{len(recipe.further_crops)} further crops")
 

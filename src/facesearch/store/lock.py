@@ -54,7 +54,7 @@ class StoreLock:
             facts = {"pid": os.getpid(), "host": platform.node(), "since": int(time.time())}
             try:
                 private.write_locked_file(self._owner, json.dumps(facts).encode("ascii"))
-            except OSError:
+            except BaseException:
                 self._lock.release()
                 raise
 
