@@ -109,7 +109,7 @@ def photos(samples: Path, weights: Path, tmp_path: Path) -> Path:
 def alone(tmp_path: Path) -> Watched:
     """A network namespace of its own, where that is allowed."""
     if shutil.which("unshare") is None:
-        pytest.skip("no program unshare here to make a network namespace with")
+        pytest.skip("no program unshare: a network namespace is not permitted here")
     tried = subprocess.run(["unshare", "-rn", "true"], capture_output=True, text=True, check=False)
     if tried.returncode:
         pytest.skip(f"a network namespace is not permitted here: {tried.stderr.strip()}")
