@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,12 @@ class Library:
         digest = Store.open(fresh).content_digest()
         fresh.unlink()
         return digest
+
+
+def say(word: str) -> None:
+    """Tells whoever began this process how far it is."""
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
 
 
 def paths_of(store: Store) -> list[str]:

@@ -164,10 +164,11 @@ def _opened(
 @contextmanager
 def _in_file(path: Path, options: ForgetOptions) -> Iterator[tuple[Store, _TakeOut]]:
     """A store file held for writing, cleared of what was left when another was cut off."""
-    Store.open(path)  # before a lock is made beside nothing
+    store = Store.open(path)  # before a lock is made beside nothing
     if options.dry_run:
-        yield Store.open(path), _nothing
+        yield store, _nothing
         return
+    del store  # Windows keeps what is mapped
     with held_for_writing(path, options.wait):
         clear(path)
         yield Store.open(path), partial(rewrite, path, single_file_bytes=options.single_file_bytes)

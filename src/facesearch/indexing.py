@@ -231,13 +231,10 @@ class _Run:
         here = self._options.cluster is None
         batch: list[PhotoTask] = []
         for number, work in enumerate(left):
-            # An object is not read twice: whether it is a copy shows when its bytes are here.
-            perhaps_copy = here and (
-                work.perhaps_held
-                or (sizes[work.entry.size] > 1 and not is_address(work.path))
-                or (work.entry.size in forgotten and not is_address(work.path))
-            )
-            if perhaps_copy and self._is_known(work):
+            alike = sizes[work.entry.size] > 1 or work.entry.size in forgotten
+            # An object is not read twice: whether it is known shows when its bytes are here.
+            perhaps_known = here and (work.perhaps_held or (alike and not is_address(work.path)))
+            if perhaps_known and self._is_known(work):
                 continue
             batch.append(PhotoTask(number, work.path))
             if len(batch) == size:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from facesearch import indexing
 from facesearch.indexing import RunState
-from photo_library import Library
+from photo_library import Library, say
 
 
 def main() -> None:
@@ -27,11 +27,6 @@ def main() -> None:
     library.hooks["on_progress"] = tell
     library.index(cluster=sys.argv[2])
     say("done")
-
-
-def say(word: str) -> None:
-    sys.stdout.write(f"{word}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

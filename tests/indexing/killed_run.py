@@ -14,7 +14,7 @@ from pathlib import Path
 from facesearch import indexing
 from facesearch.indexing import RunState
 from facesearch.sources import FolderSource
-from photo_library import Library
+from photo_library import Library, say
 
 SECONDS = 0.006
 
@@ -46,11 +46,6 @@ def main() -> None:
     say("go")
     library.index(rebuild="--rebuild" in sys.argv)
     say("done")
-
-
-def say(word: str) -> None:
-    sys.stdout.write(f"{word}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from facesearch.forgetting import ForgetOptions, Targets, forget
 from facesearch.gallery.transfers import TransferOptions
 from facesearch.merging import merge
 from facesearch.store import Store
-from photo_library import Library
+from photo_library import Library, say
 
 _SECONDS = 0.004
 PHOTOS = 40
@@ -116,11 +116,6 @@ def main() -> None:
     say("go")
     KINDS[kind](library)
     say("done")
-
-
-def say(word: str) -> None:
-    sys.stdout.write(f"{word}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

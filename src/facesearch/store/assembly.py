@@ -51,6 +51,9 @@ class LeftOut:
     contents: Ints
     faces: Ints
 
+    def __len__(self) -> int:
+        return len(self.contents) + len(self.faces)
+
 
 def assemble(
     sources: Sequence[Source], left_out: Callable[[ContentTable], LeftOut] | None = None

@@ -72,7 +72,7 @@ def keep_out(path: Path, wait: bool, single_file_bytes: int = SINGLE_FILE_BYTES)
         store = Store.open(path)
         left, entered = must_not_be(store.contents, store.forgotten), store.head.entered
         del store  # Windows keeps what is mapped
-        if len(left.contents) or len(left.faces):
+        if left:
             rewrite(path, left, entered, single_file_bytes)
 
 

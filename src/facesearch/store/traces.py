@@ -98,8 +98,8 @@ def _named(store: Store) -> list[Path]:
 
 def _beside(location: Path) -> Iterator[Path]:
     """Every file that belongs to the store by its name or its folder."""
-    for name in (location.name, f"{location.name}.rebuild"):
-        whole = location.with_name(name)
+    for whole in (location, rebuild_path(location)):
+        name = whole.name
         for folder in (parts_folder(whole), derived_folder(whole), heads_folder(whole)):
             if folder.is_dir():
                 yield from sorted(folder.iterdir())

@@ -96,7 +96,7 @@ class Pull:
             refuse_return(target, address, sum(map(len, rows)))
             if options.keep:
                 left = must_not_be(before.contents, self._forgotten)
-                refuse_return(address, target, len(left.contents) + len(left.faces))
+                refuse_return(address, target, len(left))
         self._written = self._unchanged = 0
 
     def go(self, watch: Watch) -> TransferSummary:

@@ -75,7 +75,7 @@ class Push:
             )
         held = Forgotten() if before is None else Forgotten.of(before.entered)
         left = must_not_be(store.contents, held)
-        refuse_return(address, store.path, len(left.contents) + len(left.faces))
+        refuse_return(address, store.path, len(left))
         self._forgotten = store.forgotten.plus(held)
         self._before = before
         self._written = self._unchanged = 0

@@ -205,7 +205,7 @@ class MilvusWriter:
         """
         store = self.store
         left = must_not_be(store.contents, store.forgotten)
-        if len(left.contents) or len(left.faces):
+        if left:
             self.take_out(left, store.head.entered)
         assert self._gallery is not None
         if sweep_faces(self._faces, Wanted(self.store)):
@@ -227,8 +227,9 @@ class MilvusWriter:
         write_head(self._head_table, self._gallery)
         forgotten = store.forgotten
         of_photo: dict[int, list[int]] = defaultdict(list)
-        for face in left_out.faces.tolist():
-            of_photo[int(store.faces.content_of([face])[0])].append(face)
+        photos = store.faces.content_of(left_out.faces)
+        for number, face in zip(photos.tolist(), left_out.faces.tolist(), strict=True):
+            of_photo[number].append(face)
         placer = Placer(self._gallery)
         for number, faces in of_photo.items():
             content, start = shadow.content(number), store.contents.face_start(number)
@@ -241,10 +242,10 @@ class MilvusWriter:
                     for root, entry in shadow.files_of(number)
                 ]
             )
+        index = {root.id: at for at, root in enumerate(self.roots)}
         for number in left_out.contents.tolist():
             for root, entry in shadow.files_of(number):
-                index = next(at for at, each in enumerate(self.roots) if each.id == root)
-                self.remove(index, entry.key)
+                self.remove(index[root], entry.key)
         self.commit()
         sweep_faces(self._faces, Wanted(self.store))
         self._count_anew(replace(self._gallery, run=before.run, entered=entered))
