@@ -21,6 +21,7 @@ PURPOSES = {
     "predicting": "how long a run would take",
     "index_target": "the store that a run writes, held for it",
     "index_options": "what a run is asked, the recipe that follows",
+    "encrypting": "a store under a passphrase",
     "rooting": "folders of a store moved or dropped",
     "overlaps": "photos that two stores have in folders inside each other",
     "transferring": "stores to search engines and back",

@@ -7,7 +7,8 @@ import math
 import os
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ from facesearch.records import (
 )
 from facesearch.runtimes import Fetch, RuntimeOptions
 from facesearch.search import AUTO, QUERY_BACKENDS
+from facesearch.store.passphrases import Given, Keys, unlocking
 
 if TYPE_CHECKING:
     from facesearch.gallery.expanded import Confirm
@@ -54,6 +56,7 @@ def index(
     paths: str | Path | Iterable[str | Path] = (),
     store: str | StoreName = "faces.npz",
     options: IndexOptions | None = None,
+    passphrase: str | None = None,
 ) -> IndexSummary:
     """Brings a store up to date with folders and files; see ``facesearch index``.
 
@@ -63,18 +66,20 @@ def index(
         store: the store's file, or the address of a gallery in a search engine
             ("milvus+http://host:19530/collection"); made when missing.
         options: how; the defaults are those of the command.
+        passphrase: of an encrypted store, or one that ``options`` say to encrypt.
 
     Raises:
         FacesearchError: see ``facesearch.errors``; one bad photo is no error but a failure in the
             summary.
     """
     named = [paths] if isinstance(paths, (str, Path)) else list(paths)
-    return indexing.index(
-        [as_location(path) for path in named],
-        parse_store(store),
-        options or IndexOptions(),
-        IndexHooks(on_message=_log.info),
-    )
+    with _unlocked(_keys_of(passphrase)):
+        return indexing.index(
+            [as_location(path) for path in named],
+            parse_store(store),
+            options or IndexOptions(),
+            IndexHooks(on_message=_log.info),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ class OpenOptions:
     "faiss-rabitq" give the same answers. ``device``, ``runtime`` and ``precision`` are those of
     ``RuntimeOptions``. ``offline`` never downloads weights. ``confirm`` is asked, with a sentence
     that says what it will cost, before a query with ``expand`` compares more than a million faces
-    with each other; without it that is a UsageError.
+    with each other; without it that is a UsageError. ``passphrase`` opens an encrypted store.
 
     Raises:
         UsageError: no such back end, device, runtime or precision.
@@ -97,6 +102,7 @@ class OpenOptions:
     precision: str = "auto"
     offline: bool = False
     confirm: Confirm | None = None
+    passphrase: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
@@ -123,14 +129,17 @@ class OpenGallery:
     def __init__(self, store: str | StoreName, options: OpenOptions) -> None:
         self._path = parse_store(store)
         self._options = options
+        self._keys = _keys_of(options.passphrase)
         self._swap = threading.Lock()
         self._version = _version(self._path)
-        self._now = self._opened(None)
+        with _unlocked(self._keys):
+            self._now = self._opened(None)
 
     @property
     def coverage(self) -> Coverage:
         """What a query looks through."""
-        return self._current().gallery.coverage()
+        with _unlocked(self._keys):
+            return self._current().gallery.coverage()
 
     def query(
         self, photo: PhotoLike | Path | NDArray[Any], k: int | None = 25, **options: Any
@@ -161,13 +170,15 @@ class OpenGallery:
         """
         if options.get("face") == "all":
             raise UsageError("query answers for one face; query_faces answers for all of them")
-        return self._answers(photo, _options(k, options))[0]
+        with _unlocked(self._keys):
+            return self._answers(photo, _options(k, options))[0]
 
     def query_faces(
         self, photo: PhotoLike | Path, k: int | None = 25, **options: Any
     ) -> list[QueryResult]:
         """The photos nearest to each face of a photo, in reading order; see ``query``."""
-        return self._answers(photo, _options(k, {**options, "face": "all"}))
+        with _unlocked(self._keys):
+            return self._answers(photo, _options(k, {**options, "face": "all"}))
 
     def embed(self, photo: PhotoLike | Path) -> Embeddings:
         """(faces, dim) embeddings of all faces of a photo, in reading order, or (1, dim) of the
@@ -176,7 +187,8 @@ class OpenGallery:
         Raises:
             PhotoError, WeightsError, ModelError, StoreError: as ``query``.
         """
-        return _embed(self._current().embedder, photo)
+        with _unlocked(self._keys):
+            return _embed(self._current().embedder, photo)
 
     def _answers(
         self, photo: PhotoLike | Path | NDArray[Any], asked: QueryOptions
@@ -248,6 +260,16 @@ def embed(photo: PhotoLike | Path, model: str = DEFAULT_MODEL, device: str = "au
     runtime = RuntimeOptions(device=device, threads=cores())
     spec = ProcessSpec(default_recipe(model), DEFAULT_MAX_PIXELS, runtime)
     return _embed(LazyPipeline(spec, partial(spec.make_ready, Fetch(report=_log.info))), photo)
+
+
+def _keys_of(passphrase: str | None) -> Keys | None:
+    """What opens stores with this passphrase."""
+    return None if passphrase is None else Keys(Given(passphrase))
+
+
+def _unlocked(keys: Keys | None) -> AbstractContextManager[object]:
+    """Encrypted stores can be opened inside, as far as there are keys."""
+    return nullcontext() if keys is None else unlocking(keys)
 
 
 def _embed(embedder: LazyPipeline, photo: PhotoLike | Path) -> Embeddings:

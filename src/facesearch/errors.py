@@ -46,6 +46,10 @@ class StoreMissingError(StoreError):
     """There is no store at the path."""
 
 
+class StoreLockedError(StoreError):
+    """The store is encrypted, and its passphrase is missing or wrong."""
+
+
 class StoreTooNewError(StoreError):
     """The store was made by a newer version, whose format this one does not know."""
 

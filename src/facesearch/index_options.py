@@ -52,8 +52,9 @@ class IndexOptions:
     the store until ``forget_excludes``. ``jobs`` are worker processes. ``cluster`` is the address
     of one that reads the photos, see ``clusters``; None: this machine. ``device``, ``runtime`` and
     ``precision`` are those of ``RuntimeOptions``. ``retry`` reads again what failed in earlier
-    runs, unchanged as it is. ``wait`` waits for another writer, ``offline``
-    never downloads, ``item_timeout`` is in seconds for one photo.
+    runs, unchanged as it is. ``wait`` waits for another writer. ``encrypt`` puts a store that
+    is plain, or new, under a passphrase; an encrypted one stays so anyhow. ``offline`` never
+    downloads, ``item_timeout`` is in seconds for one photo.
     """
 
     model: str | None = None
@@ -77,6 +78,7 @@ class IndexOptions:
     retry: bool = False
     verify_content: bool = False
     wait: bool = False
+    encrypt: bool = False
     offline: bool = False
     item_timeout: float = 120.0
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from facesearch.addresses import EngineAddress, StoreName
+from facesearch.encrypting import encrypt
 from facesearch.errors import (
     FacesearchError,
     RecipeMismatchError,
@@ -29,6 +30,8 @@ from facesearch.recipes import Recipe
 from facesearch.scoping import choose_scopes
 from facesearch.sources import root_state
 from facesearch.store import Store, StoreWriter
+from facesearch.store.passphrases import new_key
+from facesearch.store.sealing import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +87,13 @@ def take_for_writing(paths: Sequence[Location], store: StoreName, options: Index
     """
     if isinstance(store, EngineAddress):
         return _take_engine(paths, store, options)
+    key = _key_for(paths, store, options) if options.encrypt else None
     while True:
         intent = intent_of(paths, store, options)
         try:
-            writer = StoreWriter.open(store, intent.recipe, wait=options.wait, fresh=intent.anew)
+            writer = StoreWriter.open(
+                store, intent.recipe, wait=options.wait, fresh=intent.anew, key=key
+            )
         except RecipeMismatchError:
             if _head(intent.held) == _head(_held(store, options)):
                 raise
@@ -95,6 +101,16 @@ def take_for_writing(paths: Sequence[Location], store: StoreName, options: Index
         if _head(intent.held) == _head(_held(store, options)):
             return Target(writer, intent.options, intent.anew)
         writer.close()
+
+
+def _key_for(paths: Sequence[Location], store: Path, options: IndexOptions) -> Key | None:
+    """What a new store is to be encrypted with; a plain one that is there is encrypted first."""
+    held = intent_of(paths, store, options).held
+    if held is None:
+        return new_key(store)
+    if held.key is None:
+        encrypt(store, options.wait)
+    return None
 
 
 def _take_engine(
@@ -110,6 +126,8 @@ def _take_engine(
         _refuse_network(paths)
         if address.file is None:
             raise UsageError(f"--offline: {address} is a server; leave the option out")
+    if options.encrypt:
+        raise UsageError(f"{address}: --encrypt is for store files; leave it out")
     if address.file is not None and not address.file.exists():
         choose_scopes(None, paths, Path.cwd())  # a mistyped name should leave nothing behind
     writer = engine_of(address).open_writer(address, options.wait)

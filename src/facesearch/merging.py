@@ -80,7 +80,8 @@ def merge(paths: Sequence[Path], output: Path, options: MergeOptions | None = No
         )
         if not options.dry_run:
             head = _head_of(newest, roots)
-            write_store(output, head, made, options.single_file_bytes)
+            key = next((store.key for store in newest if store.key), None)
+            write_store(output, head, made, options.single_file_bytes, key)
     return MergeSummary(
         store=str(output),
         merged=tuple(str(store.path) for store in stores),

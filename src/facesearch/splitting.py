@@ -158,7 +158,7 @@ def _write(
             if not options.dry_run:
                 with held_for_writing(output, options.wait):
                     _require_free(output)
-                    write_store(output, head, made, options.single_file_bytes)
+                    write_store(output, head, made, options.single_file_bytes, store.key)
                 undo.callback(_discard, output)
             counts = made.counts
             done.append(SplitPart(str(output), counts.files, counts.contents, counts.faces))

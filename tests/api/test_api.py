@@ -303,3 +303,25 @@ def test_the_public_names():
         assert getattr(facesearch, name) is not None
     with pytest.raises(AttributeError, match="nonsense"):
         _ = facesearch.nonsense
+
+
+def test_an_encrypted_store(store, photo, monkeypatch):
+    from facesearch.encrypting import encrypt
+    from facesearch.errors import StoreLockedError
+    from facesearch.store import sealing
+    from facesearch.store.passphrases import Given, Keys, unlocking
+
+    expected = [near.path for near in facesearch.open(store).query(photo).neighbors]
+    monkeypatch.setattr(sealing, "_COST", (4, 8, 1))
+    with unlocking(Keys(Given("correct horse"))):
+        encrypt(store)
+    gallery = facesearch.open(store, passphrase="correct horse")
+    assert [near.path for near in gallery.query(photo).neighbors] == expected
+    assert gallery.coverage.faces > 0
+    expanded = gallery.query(photo, expand=True)
+    assert len(expanded.neighbors) == len(expected)
+    with pytest.raises(StoreLockedError, match="encrypted; open it with its passphrase"):
+        facesearch.open(store)
+    with pytest.raises(StoreLockedError, match="wrong passphrase"):
+        facesearch.open(store, passphrase="wrong")
+    assert "correct horse" not in repr(facesearch.api.OpenOptions(passphrase="correct horse"))

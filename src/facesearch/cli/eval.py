@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from facesearch import weights
 from facesearch.addresses import StoreName
 from facesearch.cli.progress import ProgressBar
-from facesearch.cli.stores import choose_store, go_on, say, store_option
+from facesearch.cli.stores import choose_store, go_on, say, store_option, warn_of_plain
 from facesearch.cli.transfer import transfer_bar
 from facesearch.errors import EXIT_FAILED, DatasetError, UsageError
 from facesearch.systems import ALL, DEFAULT, SYSTEMS, choose_systems, system_with
@@ -113,7 +114,9 @@ def evaluate(
         found, folder = _read_again(redraw, folder)
     else:
         folder, pairs = _folder_and_pairs(folder, asked.pop("pairs"))
-        found, folder = _measured(folder, choose_store(store), asked | {"pairs": pairs})
+        chosen = choose_store(store)
+        warn_of_plain(chosen, weights.home() / "eval")
+        found, folder = _measured(folder, chosen, asked | {"pairs": pairs})
     if report is not None:
         _write_report(found, report, folder)
     click.echo(render_evaluation(found, as_json), nl=False)

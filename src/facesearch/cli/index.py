@@ -11,7 +11,13 @@ from facesearch.addresses import StoreName
 from facesearch.cli.index_systems import SystemStore, run_in_turn, stores_of
 from facesearch.cli.numbers import number
 from facesearch.cli.runtimes import detail_choice, runtime_choices
-from facesearch.cli.stores import choose_gallery, remember, say_store, store_option
+from facesearch.cli.stores import (
+    choose_gallery,
+    remember,
+    say_store,
+    store_option,
+    warn_of_plain,
+)
 from facesearch.cli.transfer import transfer_bar
 from facesearch.errors import EXIT_FAILED
 from facesearch.locations import Location, as_location
@@ -107,6 +113,7 @@ def cluster_address(
 )
 @click.option("--retry", is_flag=True, help="Read again what failed before, though unchanged.")
 @click.option("--wait", is_flag=True, help="Wait while another process writes the store.")
+@click.option("--encrypt", is_flag=True, help="Keep the store under a passphrase; needs an extra.")
 @click.option("--offline", is_flag=True, help="Never use the network.")
 @click.option("--dry-run", is_flag=True, help="Time a sample; predict duration and size.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
@@ -140,6 +147,7 @@ def index(
     if log is not None:
         for each in stores:
             require_log(log, each.path)
+            warn_of_plain(each.path, log, soon=settings["encrypt"])
 
     def run(target: SystemStore) -> IndexSummary | IndexPrediction:
         options = IndexOptions(**settings, system=target.system)

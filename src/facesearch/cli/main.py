@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import select
@@ -10,10 +11,12 @@ import signal
 import sys
 import traceback
 from importlib import import_module
+from pathlib import Path
 
 import click
 
 from facesearch import __version__
+from facesearch.cli.passphrases import passphrase_options, passphrases
 from facesearch.errors import EXIT_FAILED, EXIT_INTERRUPTED, FacesearchError
 
 COMMANDS = {
@@ -28,6 +31,7 @@ COMMANDS = {
     "roots": "roots",
     "label": "label",
     "forget": "forget",
+    "encrypt": "encrypt",
     "merge": "merge",
     "split": "split",
     "models": "models",
@@ -53,7 +57,11 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="facesearch")
 @click.option("--debug", is_flag=True, help="Show log messages, and tracebacks of errors.")
-def facesearch(debug: bool) -> None:
+@passphrase_options
+@click.pass_context
+def facesearch(
+    context: click.Context, debug: bool, passphrase_file: Path | None, keyring: bool
+) -> None:
     """Find a person's photos in your own folders, on your own machine.
 
     \b
@@ -66,6 +74,7 @@ def facesearch(debug: bool) -> None:
         level=logging.DEBUG if debug else logging.ERROR,
         format="%(levelname)s %(name)s: %(message)s",
     )
+    context.with_resource(passphrases(passphrase_file, keyring))
 
 
 def main() -> None:
@@ -77,7 +86,8 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command line; the exit code."""
-    arguments, debug = _without_debug(arguments)
+    arguments = _program_options_first(arguments)
+    debug = "--debug" in arguments
     try:
         # Not facesearch.main, which takes any broken pipe, a worker's too, for a reader that left.
         with facesearch.make_context("facesearch", arguments) as context:
@@ -118,12 +128,18 @@ def _reader_left() -> bool:
     return bool(poll.poll(0))
 
 
-def _without_debug(arguments: list[str]) -> tuple[list[str], bool]:
-    """``--debug`` counts wherever it stands, for it is added to a command that failed."""
+def _program_options_first(arguments: list[str]) -> list[str]:
+    """What every command takes counts wherever it stands, for it is added to one that failed."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    rest = [argument for argument in arguments[:end] if argument != "--debug"]
-    debug = len(rest) < end
-    return (["--debug"] if debug else []) + rest + arguments[end:], debug
+    first, rest, given = [], [], iter(arguments[:end])
+    for argument in given:
+        if argument in ("--debug", "--keyring") or argument.startswith("--passphrase-file="):
+            first.append(argument)
+        elif argument == "--passphrase-file":
+            first += [argument, *itertools.islice(given, 1)]
+        else:
+            rest.append(argument)
+    return first + rest + arguments[end:]
 
 
 def _fail(error: BaseException, debug: bool) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,17 @@ class NumberedPictures:
         """A short plain name that none of the others has."""
         plain = re.sub(r"[^\w.-]+", "_", Path(path).stem).strip("-_.")[:40] or "query"
         return f"{plain}-faces{f'-{self._drawn + 1}' if self._drawn else ''}.png"
+
+
+@dataclass(frozen=True, slots=True)
+class NoPictures:
+    """Draws nothing, and says why."""
+
+    why: str
+
+    def __call__(self, photo: Photo, query: Query) -> str:
+        """See ``NumberedPictures``."""
+        return f"no picture of the numbered faces: {self.why}"
 
 
 def require_sheet(target: Path) -> None:

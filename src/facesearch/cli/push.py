@@ -6,7 +6,7 @@ import click
 
 from facesearch.addresses import StoreName
 from facesearch.cli.moving import require_address, run_transfer, transfer_options
-from facesearch.cli.stores import existing_store, store_name
+from facesearch.cli.stores import existing_store, store_name, warn_of_plain
 
 
 @click.command()
@@ -26,5 +26,6 @@ def push(
 
     address = require_address(target)
     source = existing_store(store)
+    warn_of_plain(source, address)
     options = TransferOptions(keep, prune, wait)
     run_transfer(lambda watch: push(source, address, options, watch), target, as_json)

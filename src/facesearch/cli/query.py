@@ -14,9 +14,19 @@ import click
 
 from facesearch.addresses import StoreName
 from facesearch.cli.numbers import number
-from facesearch.cli.pictures import NumberedPictures, draw_sheets, require_sheet
+from facesearch.cli.pictures import NoPictures, NumberedPictures, draw_sheets, require_sheet
 from facesearch.cli.runtimes import detail_choice, runtime_choices
-from facesearch.cli.stores import existing_gallery, go_on, remember, say, say_store, store_option
+from facesearch.cli.stores import (
+    existing_gallery,
+    go_on,
+    lies_encrypted,
+    remember,
+    say,
+    say_store,
+    store_option,
+    warn_of_plain,
+    warn_of_plain_output,
+)
 from facesearch.cli.transfer import report_line, transfer_bar
 from facesearch.errors import EXIT_FAILED, EXIT_NO_FACE, PhotoError, UsageError
 from facesearch.locations import Address, as_location, is_address, join
@@ -199,12 +209,14 @@ def query(
         say(note)
     querying.check_space(gallery)
     asked = dict(_asked(photos, offline))
+    warn_of_plain_output(path)
     if contact_sheet is not None:
         require_sheet(contact_sheet)
+        warn_of_plain(path, contact_sheet)
     on = RuntimeOptions(runtime, device, cores(), precision)
     looked = IndexOptions(min_score=min_score, detail=detail)
     embedder = embedder_for(gallery, on, looked, offline)
-    report = querying.query(gallery, embedder, [*asked.items()], options, NumberedPictures())
+    report = querying.query(gallery, embedder, [*asked.items()], options, _pictures(path))
     _tell(report, format_)
     rendered = render_query(report, format_)
     if format_ != "paths0" and sys.stdout.isatty():  # programs get names as they are, people not
@@ -214,6 +226,11 @@ def query(
     if contact_sheet is not None:
         draw_sheets(report, asked, embedder, contact_sheet, offline)
     return _exit_code(report.results)
+
+
+def _pictures(store: StoreName) -> NumberedPictures | NoPictures:
+    """Who draws the faces of a photo that has several; beside an encrypted store nobody."""
+    return NoPictures("the store is encrypted") if lies_encrypted(store) else NumberedPictures()
 
 
 def _one_format(format_: Format, as_json: bool) -> Format:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -156,6 +157,27 @@ def go_on(yes: bool, cost: str) -> bool:
 def say_store(path: StoreName) -> None:
     """Tells on standard error which store a command uses."""
     say(f"store: {path}")
+
+
+def warn_of_plain(store: StoreName, target: object, soon: bool = False) -> None:
+    """Tells, before anything of an encrypted store is written elsewhere, that it will be plain;
+    also of one that is ``soon`` encrypted.
+    """
+    if soon or lies_encrypted(store):
+        say(f"{store} is encrypted, what is written to {target} is not")
+
+
+def lies_encrypted(store: StoreName) -> bool:
+    """Whether it is an encrypted file."""
+    from facesearch.store.encrypting import is_encrypted
+
+    return isinstance(store, Path) and is_encrypted(store)
+
+
+def warn_of_plain_output(store: StoreName) -> None:
+    """``warn_of_plain`` where standard output goes to a file."""
+    if os.fstat(sys.stdout.fileno()).st_mode & 0o170000 == stat.S_IFREG:
+        warn_of_plain(store, "standard output")
 
 
 def remember(path: StoreName) -> None:

@@ -16,8 +16,9 @@ def beside(work: Callable[[], Outcome]) -> Future[Outcome]:
     error if there was one.
     """
     from concurrent.futures import ThreadPoolExecutor
+    from contextvars import copy_context
 
     executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="facesearch")
-    future = executor.submit(work)
+    future = executor.submit(copy_context().run, work)
     executor.shutdown(wait=False)  # the thread ends with its work
     return future

@@ -24,6 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.errors import StoreError, StoreMissingError
+from facesearch.store.passphrases import key_for
+from facesearch.store.sealing import Key, SealedFile, is_sealed, read_header, unseal
 
 ALIGNMENT = 64
 ZIP64_LIMIT = 0xFFFFFFFF
@@ -134,8 +136,13 @@ def npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
     return b"\x93NUMPY\1\0" + struct.pack("<H", length) + text + b" " * padding + b"\n"
 
 
-def write_archive(file: BinaryIO, members: Iterable[Member]) -> str:
+def write_archive(file: BinaryIO, members: Iterable[Member], key: Key | None = None) -> str:
     """Write the members into an empty file open for reading and writing.
+
+    Args:
+        file: written from its beginning.
+        members: the arrays, made while they are written.
+        key: encrypt the file with this; no plain byte reaches the disk then.
 
     Returns:
         The SHA-256 (hex) over all bytes before the comment, which the comment repeats.
@@ -144,6 +151,15 @@ def write_archive(file: BinaryIO, members: Iterable[Member]) -> str:
         ValueError: a member's chunks do not add up to its shape.
         OSError: the file cannot be written.
     """
+    if key is None:
+        return _write_plain(file, members)
+    sealed = SealedFile(file, key)
+    digest = _write_plain(sealed, members)
+    sealed.close()
+    return digest
+
+
+def _write_plain(file: BinaryIO | SealedFile, members: Iterable[Member]) -> str:
     placed: list[_Placed] = []
     offset = 0
     for member in members:
@@ -160,7 +176,7 @@ def write_archive(file: BinaryIO, members: Iterable[Member]) -> str:
     return digest.hexdigest()
 
 
-def _write_member(file: BinaryIO, member: Member, offset: int) -> _Placed:
+def _write_member(file: BinaryIO | SealedFile, member: Member, offset: int) -> _Placed:
     header = npy_header(member.dtype, member.shape)
     expected = len(header) + math.prod(member.shape) * np.dtype(member.dtype).itemsize
     placed = _Placed(member.name, offset, expected, 0)
@@ -197,25 +213,34 @@ class Archive:
     Attributes:
         path: where it was opened.
         size: bytes of the file.
+        key: what it is encrypted with, None where it is plain.
         digest: SHA-256 (hex) as its comment claims it; ``actual_digest`` computes it.
     """
 
-    def __init__(self, path: Path, buffer: mmap.mmap) -> None:
+    def __init__(self, path: Path, held: Bytes) -> None:
         self.path = path
-        self.size = len(buffer)
-        self._buffer = buffer
-        self._view = memoryview(buffer)
+        self.size = held.on_disk
+        self.key = held.key
+        self._view = held.plain
+        self._length = len(held.plain)
         self.digest, self._arrays = self._parse()
 
     @classmethod
-    def open(cls, path: Path) -> Archive:
+    def open(cls, path: Path, key: Key | None = None) -> Archive:
         """Map the file and hold all of its headers against the exact form.
+
+        One that is encrypted is in memory then, as a whole.
+
+        Args:
+            path: the file.
+            key: of an encrypted store, where it is known; else it is asked for.
 
         Raises:
             StoreMissingError: there is nothing at the path.
+            StoreLockedError: it is encrypted, and there is no passphrase for it.
             StoreError: it is not a store file, is cut short, damaged or unreadable.
         """
-        return cls(path, _map(path))
+        return cls(path, read_bytes(path, key))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -238,7 +263,7 @@ class Archive:
             empty = np.zeros(found.shape, found.dtype)
             empty.flags.writeable = False
             return empty
-        flat = np.frombuffer(self._buffer, found.dtype, count, found.offset)
+        flat = np.frombuffer(self._view, found.dtype, count, found.offset)
         return flat.reshape(found.shape)
 
     def verified(self, name: str) -> NDArray[Any]:
@@ -259,7 +284,7 @@ class Archive:
     def actual_digest(self) -> str:
         """SHA-256 (hex) over all bytes before the comment, computed now."""
         digest = hashlib.sha256()
-        end = self.size - _COMMENT_LENGTH
+        end = self._length - _COMMENT_LENGTH
         for start in range(0, end, _COPY_BYTES):
             digest.update(self._view[start : min(start + _COPY_BYTES, end)])
         return digest.hexdigest()
@@ -270,7 +295,7 @@ class Archive:
     def _parse(self) -> tuple[str, dict[str, _Array]]:
         if not _starts_as_store(self._view):
             raise foreign(self.path)
-        comment_at = self.size - _COMMENT_LENGTH
+        comment_at = self._length - _COMMENT_LENGTH
         end_at = comment_at - _END.size
         comment = _COMMENT_FORM.fullmatch(self._view[max(comment_at, 0) :])
         if end_at < 0 or comment is None:
@@ -344,7 +369,7 @@ def peek_meta(path: Path) -> bytes | None:
     Only the first member is looked at, which every version keeps in this place.
     """
     try:
-        view = memoryview(_map(path))
+        view = read_bytes(path).plain
     except StoreError:
         return None
     if not _starts_as_store(view):
@@ -378,6 +403,44 @@ def in_short(what: str) -> str:
 def foreign(path: Path) -> StoreError:
     """The error for a file that is something else."""
     return StoreError(f"{path}: not a facesearch store; name another file with --store")
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """What a store file says, in plain; ``on_disk`` is its length there, encrypted or not."""
+
+    plain: memoryview
+    on_disk: int
+    key: Key | None
+
+
+def read_bytes(path: Path, key: Key | None = None) -> Bytes:
+    """What is in a file of a store: mapped, or opened with its key.
+
+    Raises:
+        StoreMissingError: there is nothing at the path.
+        StoreLockedError: it is encrypted, and there is no passphrase for it.
+        StoreError: it is no regular file, empty, unreadable, or encrypted and not as written.
+    """
+    raw = memoryview(_map(path))
+    if not is_sealed(raw):
+        return Bytes(raw, len(raw), None)
+    header = read_header(raw, path)
+    key = key_for(header, path, key)
+    return Bytes(unseal(raw, header, key, path), len(raw), key)
+
+
+def key_at(path: Path) -> Key | None:
+    """What a file is encrypted with, though the rest of it be damaged; None where it is plain.
+
+    Raises:
+        StoreLockedError: there is no passphrase for it.
+        StoreError: there is no such file, or its header is damaged.
+    """
+    raw = memoryview(_map(path))
+    if not is_sealed(raw):
+        return None
+    return key_for(read_header(raw, path), path)
 
 
 def _map(path: Path) -> mmap.mmap:

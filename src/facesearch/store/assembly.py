@@ -26,6 +26,7 @@ from facesearch.store.layout import Layout
 from facesearch.store.lock import locked
 from facesearch.store.ordering import newest_first
 from facesearch.store.reader import Store, real_location
+from facesearch.store.sealing import Key
 from facesearch.store.tables import ContentTable
 
 
@@ -130,14 +131,17 @@ def held_for_writing(path: Path, wait: bool) -> Iterator[None]:
         yield
 
 
-def write_store(path: Path, head: Head, merge: Merge, single_file_bytes: int) -> Store:
-    """Writes a whole store, in place of what is there, in one step; its lock must be held.
+def write_store(
+    path: Path, head: Head, merge: Merge, single_file_bytes: int, key: Key | None = None
+) -> Store:
+    """Writes a whole store, in place of what is there, in one step; its lock must be held. With a
+    key it is encrypted.
 
     Raises:
         StoreError: it could not be written, or what it is made of is damaged; then nothing has
             changed.
     """
-    layout = Layout(path)
+    layout = Layout(path, key)
     try:
         kept = Store.open(path).head
     except StoreMissingError:

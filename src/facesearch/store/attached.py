@@ -87,7 +87,7 @@ def _attach(store: Store, made_from: str, name: str, members: Iterable[Member]) 
     if made_from not in digests:
         return False
     with storing(store.path):
-        layout = Layout(store.path)
+        layout = Layout(store.path, store.key)
         entry = layout.write_derived(_entry_name(name, made_from), members, made_from, True)
         kept = dict(_without_stale(store.head.derived, name, digests))
         head = replace(store.head, derived={**kept, _entry_name(name, made_from): entry})
@@ -101,7 +101,7 @@ def _entry_name(name: str, made_from: str) -> str:
 
 
 def _open(store: Store, entry: DerivedEntry) -> Archive:
-    archive = Archive.open(derived_folder(real_location(store.path)) / entry.file)
+    archive = Archive.open(derived_folder(real_location(store.path)) / entry.file, store.key)
     if archive.digest != entry.sha256:
         raise StoreError(f"{archive.path}: not the file that the store names")
     return archive

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.buckets import sha256
-from facesearch.errors import StoreError, StoreMissingError
+from facesearch.errors import StoreError, StoreLockedError, StoreMissingError
 from facesearch.locations import Address, Location, join
 from facesearch.sources import root_state
 from facesearch.store import schema
@@ -36,10 +36,11 @@ def check_path(
 
     Raises:
         StoreMissingError: there is nothing at the path.
+        StoreLockedError: it is encrypted, and there is no passphrase for it.
     """
     try:
         store = Store.open(path)
-    except StoreMissingError:
+    except (StoreMissingError, StoreLockedError):
         raise
     except StoreError as error:
         return [str(error)]
@@ -102,7 +103,7 @@ def _earlier_archives(location: Path, problems: list[str]) -> Iterator[Archive]:
         yield archive
         for entry in () if head.inline else head.segments:
             try:
-                yield Archive.open(parts_folder(location) / entry.name)
+                yield Archive.open(parts_folder(location) / entry.name, archive.key)
             except StoreMissingError:
                 continue
             except StoreError as error:

@@ -114,7 +114,7 @@ def open_derived(store: Store, entry: DerivedEntry) -> Archive:
         StoreMissingError: it is gone.
         StoreError: it is not the one that the head names, to the last byte.
     """
-    archive = Archive.open(derived_folder(real_location(store.path)) / entry.file)
+    archive = Archive.open(derived_folder(real_location(store.path)) / entry.file, store.key)
     if archive.digest != entry.sha256 or archive.actual_digest() != entry.sha256:
         raise StoreError(f"{archive.path}: damaged; it is computed again when it is needed")
     return archive
@@ -154,7 +154,7 @@ def save_derived(
 def _save(
     store: Store, name: str, arrays: Mapping[str, NDArray[Any]], made_from: str, grows: bool
 ) -> None:
-    layout = Layout(store.path)
+    layout = Layout(store.path, store.key)
     members = (
         Member(key, array.dtype.newbyteorder("<").str, array.shape, (array,))
         for key, array in arrays.items()

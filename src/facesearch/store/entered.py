@@ -34,5 +34,5 @@ def change_entered(path: Path, change: Callable[[Store], dict[str, Any]], wait: 
         head = replace(store.head, entered=change(store))
         if head != store.head:
             with storing(path):
-                Layout(path).write_head(head, inline_members(store))
+                Layout(path, store.key).write_head(head, inline_members(store))
         return Store.open(path)

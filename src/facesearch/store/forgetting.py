@@ -41,7 +41,7 @@ def _write(path: Path, left_out: LeftOut, entered: dict[str, Any], single_file_b
     kept, numbers = _roots(store, left_out)
     head = replace(store.head, roots=kept, next_root=len(kept), derived={}, entered=entered)
     merge = assemble([Source(store, numbers)], lambda contents: left_out)
-    write_store(path, head, merge, single_file_bytes)
+    write_store(path, head, merge, single_file_bytes, store.key)
 
 
 def _roots(store: Store, left_out: LeftOut) -> tuple[tuple[Root, ...], list[int]]:

@@ -24,6 +24,7 @@ from facesearch.store.heads import (
     open_head,
 )
 from facesearch.store.reader import Store, derived_folder, parts_folder, real_location
+from facesearch.store.sealing import Key
 from facesearch.store.segments import (
     Segment,
     derived_meta,
@@ -54,7 +55,9 @@ class Layout:
         numbered: whether a commit adds a numbered head in ``<name>.heads/``, see ``heads``.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, key: Key | None = None) -> None:
+        """The files of the store at ``path``; what is written there is encrypted with ``key``."""
+        self._key = key
         self.numbered = NUMBERED_HEADS
         self.head = real_location(path)
         self.parts = parts_folder(self.head)
@@ -72,7 +75,7 @@ class Layout:
         self, members: Iterable[Member], counts: schema.Counts, temporary: str
     ) -> str:
         """Write a segment under a passing name; its digest. It is on the disk then."""
-        return _write_new(self.parts / temporary, segment_meta(counts), members)
+        return self._write_new(self.parts / temporary, segment_meta(counts), members)
 
     def name_segment(
         self, temporary: str, digest: str, counts: schema.Counts, settled: bool
@@ -87,14 +90,23 @@ class Layout:
                 raise
         rows = (counts.files, counts.contents, counts.faces)
         entry = SegmentEntry(target.name, *rows, digest, settled)
-        return entry, open_segment(target, counts, digest)
+        return entry, open_segment(target, counts, digest, self._key)
+
+    def _write_new(self, temporary: Path, meta: Member, members: Iterable[Member]) -> str:
+        """Write a new file of these arrays, which has not its name yet; its digest."""
+        _make_folder(temporary.parent)
+
+        def write(file: BinaryIO) -> str:
+            return write_archive(file, _after(meta, members), self._key)
+
+        return write_temporary(temporary, write)
 
     def write_derived(
         self, name: str, members: Iterable[Member], made_from: str, grows: bool
     ) -> DerivedEntry:
         """Write derived data; it is on the disk, and no head names it yet."""
         new = self.derived / "new.tmp"
-        digest = _write_new(new, derived_meta(name, made_from), members)
+        digest = self._write_new(new, derived_meta(name, made_from), members)
         entry = DerivedEntry(derived_file(name, digest), digest, made_from, grows)
         put_in_place(new, self.derived / entry.file)
         return entry
@@ -103,7 +115,7 @@ class Layout:
         """Commit: from here on, readers see this head."""
 
         def write(file: BinaryIO) -> str:
-            return write_archive(file, _after(meta_member(head.encode()), members))
+            return write_archive(file, _after(meta_member(head.encode()), members), self._key)
 
         write_temporary(self._temporary, write)
         try:
@@ -172,13 +184,20 @@ class Layout:
         digest = segment.archive.digest
         try:
             # A commit that failed after its last step has moved it already.
-            return open_segment(path, segment.counts, digest)
+            return open_segment(path, segment.counts, digest, self._key)
         except StoreError:
             _make_folder(self.parts)
         source = segment.archive.path
         # What was a numbered head may have got the plain name.
-        link_or_copy(source if _claims(source, digest) else self.head, path)
-        return open_segment(path, segment.counts, digest)
+        link_or_copy(source if self._claims(source, digest) else self.head, path)
+        return open_segment(path, segment.counts, digest, self._key)
+
+    def _claims(self, path: Path, digest: str) -> bool:
+        """Whether there is a store file that says it has this digest."""
+        try:
+            return Archive.open(path, self._key).digest == digest
+        except StoreError:
+            return False
 
     def take_over(self, other: Layout, head: Head) -> None:
         """Put another store, of this head, in this one's place; the other is gone then."""
@@ -256,24 +275,6 @@ def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
         folder.mkdir(0o700)
         sync_folder(folder.parent)
-
-
-def _write_new(temporary: Path, meta: Member, members: Iterable[Member]) -> str:
-    """Write a new file of these arrays, which has not its name yet; its digest."""
-    _make_folder(temporary.parent)
-
-    def write(file: BinaryIO) -> str:
-        return write_archive(file, _after(meta, members))
-
-    return write_temporary(temporary, write)
-
-
-def _claims(path: Path, digest: str) -> bool:
-    """Whether there is a store file that says it has this digest."""
-    try:
-        return Archive.open(path).digest == digest
-    except StoreError:
-        return False
 
 
 def _name(digest: str) -> str:

@@ -23,6 +23,7 @@ from facesearch.store.forgotten import Forgotten
 from facesearch.store.head import Head, Root
 from facesearch.store.heads import open_head
 from facesearch.store.lock import owner_of
+from facesearch.store.sealing import Key
 from facesearch.store.segments import Segment, open_segment
 from facesearch.store.tables import ContentTable, EmbeddingRows, FaceTable
 
@@ -38,6 +39,7 @@ class Store:
     Attributes:
         path: as it was named.
         head: its own description: recipe, roots, options, segments.
+        key: what its files are encrypted with; None: they are plain.
     """
 
     def __init__(
@@ -46,10 +48,12 @@ class Store:
         head: Head,
         segments: Sequence[Segment],
         archive: Archive | None = None,
+        key: Key | None = None,
     ) -> None:
         self.path = path
         self.head = head
         self.segments = tuple(segments)
+        self.key = key if archive is None else archive.key
         self._archive = archive
 
     @classmethod
@@ -298,6 +302,6 @@ def _open_segments(location: Path, head: Head, archive: Archive) -> list[Segment
         raise damaged(location, "it holds arrays that it does not name")
     folder = parts_folder(location)
     return [
-        open_segment(folder / entry.name, entry.counts(dim), entry.sha256)
+        open_segment(folder / entry.name, entry.counts(dim), entry.sha256, archive.key)
         for entry in head.segments
     ]

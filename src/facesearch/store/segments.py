@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from facesearch.store import schema
 from facesearch.store.archive import META, Archive, Member, damaged
 from facesearch.store.head import encode_json
+from facesearch.store.sealing import Key
 
 Pieces = tuple[int, Iterable[NDArray[Any]]]
 """An array that is made a piece at a time: its length, and the pieces along its first axis."""
@@ -88,14 +89,14 @@ class Segment:
         return block_checksum(rows) == int(self.column("faces.checksum")[block])
 
 
-def open_segment(path: Path, counts: schema.Counts, sha256: str) -> Segment:
-    """Map a segment that the head names.
+def open_segment(path: Path, counts: schema.Counts, sha256: str, key: Key | None = None) -> Segment:
+    """Map a segment that the head names, with the key of its store if that is encrypted.
 
     Raises:
         StoreMissingError: there is no such file.
         StoreError: it is not the one that the head means.
     """
-    archive = Archive.open(path)
+    archive = Archive.open(path, key)
     if archive.digest != sha256:
         raise damaged(path, "it is not the segment that the store names")
     return Segment(archive, counts)

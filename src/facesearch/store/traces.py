@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import mmap
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -12,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.errors import StoreError
+from facesearch.store.archive import read_bytes
 from facesearch.store.assembly import must_not_be
 from facesearch.store.attached import rows_digest
 from facesearch.store.derived import face_keys
 from facesearch.store.forgotten import ENTERED, Forgotten
 from facesearch.store.heads import heads_folder
 from facesearch.store.reader import Store, derived_folder, parts_folder, real_location
+from facesearch.store.sealing import Key
 from facesearch.store.writer import rebuild_path
 
 _AT_ONCE = 1 << 20
@@ -50,7 +50,7 @@ def traces(store: Store, elsewhere: Iterable[Path] = ()) -> Iterator[str]:
     needles = Needles(forgotten.photos)
     allowed = {each.head_archive().path: _listed(each, needles) for each in stores}
     for path in (*named, *elsewhere):
-        if needles.count_in(path) > allowed.get(path, 0):
+        if needles.count_in(path, store.key) > allowed.get(path, 0):
             yield f"{path}: has the hash of a photo that was forgotten"
     for each in stores:
         yield from _rows(each, forgotten)
@@ -122,27 +122,24 @@ class Needles:
         starts = [int.from_bytes(needle[:_WORD], "little") for needle in self._all]
         self._starts = np.unique(np.array(starts, np.uint64))
 
-    def count_in(self, path: Path) -> int:
-        """How often they occur in a file.
+    def count_in(self, path: Path, key: Key | None = None) -> int:
+        """How often they occur in a file, whose key is tried where it is encrypted.
 
         Raises:
             StoreError: it cannot be read.
         """
         try:
-            with path.open("rb") as file:
-                if not os.fstat(file.fileno()).st_size:
-                    return 0
-                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-                    return self.count(view)
+            empty = not path.stat().st_size
         except OSError as error:
             raise StoreError(f"{path}: cannot be read ({error.strerror})") from error
+        return 0 if empty else self.count(read_bytes(path, key).plain)
 
-    def count(self, data: bytes | mmap.mmap) -> int:
+    def count(self, data: bytes | memoryview) -> int:
         """How often they occur in these bytes."""
         found = 0
         for start in range(0, len(data), _AT_ONCE):
             # What begins here may end in the next piece.
-            found += self._count_beginning(data[start : start + _AT_ONCE + 2 * _WORD - 1])
+            found += self._count_beginning(bytes(data[start : start + _AT_ONCE + 2 * _WORD - 1]))
         return found
 
     def _count_beginning(self, piece: bytes) -> int:

@@ -17,7 +17,7 @@ from facesearch.errors import (
 from facesearch.recipes import Recipe
 from facesearch.records import PhotoEntry, PhotoResult
 from facesearch.store import compaction
-from facesearch.store.archive import peek_meta
+from facesearch.store.archive import key_at, peek_meta
 from facesearch.store.background import BackgroundMerge
 from facesearch.store.derived import lasting
 from facesearch.store.disk import storing
@@ -27,6 +27,7 @@ from facesearch.store.layout import Layout, require_beside
 from facesearch.store.lock import StoreLock
 from facesearch.store.pending import Pending
 from facesearch.store.reader import Store, real_location
+from facesearch.store.sealing import Key
 from facesearch.store.segments import Segment, segment_members
 
 SINGLE_FILE_BYTES = 1 << 30
@@ -49,12 +50,19 @@ class StoreWriter:
     Content ids stay as they are until ``finish``.
     """
 
-    def __init__(self, path: Path, recipe: Recipe, lock: StoreLock, single_file_bytes: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        recipe: Recipe,
+        lock: StoreLock,
+        single_file_bytes: int,
+        key: Key | None = None,
+    ) -> None:
         self._lock = lock
         self._single_file_bytes = single_file_bytes
         self._target = path
         self._recipe = recipe
-        self._adopt(Store(path, Head(recipe), ()))
+        self._adopt(Store(path, Head(recipe), (), key=key))
 
     @classmethod
     def open(
@@ -65,6 +73,7 @@ class StoreWriter:
         wait: bool = False,
         fresh: bool = False,
         single_file_bytes: int = SINGLE_FILE_BYTES,
+        key: Key | None = None,
     ) -> StoreWriter:
         """Take the lock and go on with the store at ``path``, or begin one.
 
@@ -75,6 +84,7 @@ class StoreWriter:
             fresh: begin anew beside the store, which stays as it is until ``finish`` puts the new
                 one in its place; an interrupted fresh run goes on. Roots and options are kept.
             single_file_bytes: embeddings up to this size end in one file.
+            key: what a new store is encrypted with; one that is there stays as it is.
 
         Raises:
             StoreBusyError: another process writes to it.
@@ -90,7 +100,7 @@ class StoreWriter:
         lock = StoreLock(location)
         lock.acquire(wait)
         try:
-            writer = cls(path, recipe, lock, single_file_bytes)
+            writer = cls(path, recipe, lock, single_file_bytes, key)
             with storing(path):
                 if fresh:
                     writer._begin_fresh()
@@ -121,15 +131,19 @@ class StoreWriter:
 
     def _begin_fresh(self) -> None:
         self._drop_spent()
+        key = self._store.key
         try:
-            old = Store.open(self._target).head
+            target = Store.open(self._target)
+            old, key = target.head, target.key
             entered = old.entered
         except StoreMissingError:
             self._begin()
             return
         except StoreError as error:
             # A broken store may be built anew, a file of another kind must stay.
-            foreign = peek_meta(real_location(self._target)) is None
+            location = real_location(self._target)
+            key = key_at(location)
+            foreign = key is None and peek_meta(location) is None
             if foreign or isinstance(error, StoreTooNewError):
                 raise
             old, entered = Head(self._recipe), None
@@ -138,15 +152,18 @@ class StoreWriter:
         try:
             store = Store.open(path)
             self._require_recipe(store)
+            if _key_id(store.key) != _key_id(key):
+                raise StoreError(f"{path}: not encrypted as the store is")
             if _is_spent(path, self._target):
                 raise StoreError(f"{path}: took the store's place and could not be removed")
         except (StoreError, RecipeMismatchError):
             # Nothing there, or what a run of another kind has left: never more than a copy.
             Layout(path).discard()
             head = replaced(old, recipe=self._recipe, indexed_at="", run=None, segments=())
-            store = Store(path, replaced(head, derived={}), ())
+            store = Store(path, replaced(head, derived={}), (), key=key)
         if entered is not None:  # people may have entered something since it was begun
-            store = Store(path, replaced(store.head, entered=entered), store.segments)
+            head = replaced(store.head, entered=entered)
+            store = Store(path, head, store.segments, key=store.key)
         self._adopt(store)
         self._layout.sweep(store.head)
 
@@ -184,7 +201,7 @@ class StoreWriter:
         """Start from this snapshot, with nothing pending."""
         self._head = store.head
         self._store = store
-        self._layout = Layout(store.path)
+        self._layout = Layout(store.path, store.key)
         self._beside = BackgroundMerge(self._layout)
         self._known: HashIndex | None = None
         self._new: dict[bytes, int] = {}
@@ -295,7 +312,7 @@ class StoreWriter:
             )
             self._layout.write_head(head)
             self._head = head
-            self._store = Store(self._store.path, head, segments)
+            self._store = Store(self._store.path, head, segments, key=self._store.key)
             self._pending = Pending(self._pending.next_content, head.recipe.extractor.dim)
             if later is not None:
                 self._beside.begin(self._store, later, len(segments))
@@ -337,7 +354,7 @@ class StoreWriter:
             self.commit((run.done, run.total) if run else (0, 0))
         self._beside.stop()  # what it would make is made anew here
         path = self._store.path
-        store = Store(path, self._head, self._store.segments)
+        store = Store(path, self._head, self._store.segments, key=self._store.key)
         merge = compaction.canonical(store, self._single_file_bytes)
         head = replaced(self._head, run=None, indexed_at=_now(), derived=lasting(store))
         if merge.start == 0:
@@ -392,6 +409,10 @@ def _is_spent(rebuilt: Path, target: Path) -> bool:
         return False
     same = made.head_archive().digest == now.head_archive().digest
     return bool(made.indexed_at) and (same or made.indexed_at < now.indexed_at)
+
+
+def _key_id(key: Key | None) -> bytes:
+    return key.id if key else b""
 
 
 def _now() -> str:

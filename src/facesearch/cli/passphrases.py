@@ -1,0 +1,157 @@
+"""Where the command line gets the passphrase of an encrypted store from."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from facesearch.errors import StoreLockedError, UsageError
+
+_SERVICE = "facesearch"
+_TRIES = 3
+_HOW = "give --passphrase-file FILE, set $FACESEARCH_PASSPHRASE_FILE, or add --keyring"
+
+
+def passphrase_options(command: Any) -> Any:
+    """Adds ``--passphrase-file`` and ``--keyring`` to the program."""
+    for option in (
+        click.option(
+            "--keyring", is_flag=True, help="Take its passphrase from the keyring, or put it there."
+        ),
+        click.option(
+            "--passphrase-file",
+            type=click.Path(dir_okay=False, path_type=Path),
+            envvar="FACESEARCH_PASSPHRASE_FILE",
+            metavar="FILE",
+            help="The passphrase of an encrypted store is this file's first line; else it is asked "
+            "for.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@contextlib.contextmanager
+def passphrases(file: Path | None, keyring: bool) -> Iterator[None]:
+    """Encrypted stores that are opened inside get their passphrases so."""
+    if file is not None and keyring:
+        raise UsageError("--passphrase-file and --keyring exclude each other; leave one out")
+    from facesearch.store.passphrases import Keys, unlocking
+
+    source = _File(file) if file is not None else _Keyring() if keyring else _Person()
+    with unlocking(Keys(source)):
+        yield
+
+
+def _at_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
+class _File:
+    """The first line of a file."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def of_store(self, path: Path, key_id: bytes, attempt: int) -> str:
+        if attempt:
+            raise StoreLockedError(
+                f"{path}: the passphrase in {self._file} is wrong; give another --passphrase-file"
+            )
+        return self._read()
+
+    def for_new(self, path: Path) -> str:
+        return self._read()
+
+    def keep(self, key_id: bytes, passphrase: str) -> None:
+        pass
+
+    def _read(self) -> str:
+        try:
+            with self._file.open("rb") as file:
+                shared = os.name != "nt" and os.fstat(file.fileno()).st_mode & 0o077
+                line = file.readline().rstrip(b"\r\n").decode("utf-8")
+        except OSError as error:
+            raise StoreLockedError(
+                f"{self._file}: the passphrase cannot be read ({error.strerror}); {_HOW}"
+            ) from error
+        except UnicodeDecodeError:
+            raise StoreLockedError(f"{self._file}: the passphrase is no UTF-8 text") from None
+        if shared and self._file.is_file():
+            from facesearch.cli.stores import say
+
+            say(f"{self._file}: others may read this passphrase; run chmod 600 on it")
+        return line
+
+
+class _Person:
+    """Whoever sits at the terminal."""
+
+    def of_store(self, path: Path, key_id: bytes, attempt: int) -> str:
+        if attempt == _TRIES:
+            raise StoreLockedError(f"{path}: wrong passphrase, {_TRIES} times")
+        if attempt:
+            click.echo("wrong passphrase, try again", err=True)
+        return self._asked(path, f"Passphrase of {path.name}", confirm=False)
+
+    def for_new(self, path: Path) -> str:
+        if _at_terminal():
+            click.echo(
+                "Nobody can open the store without its passphrase, nor bring it back.", err=True
+            )
+        return self._asked(path, f"New passphrase for {path.name}", confirm=True)
+
+    def keep(self, key_id: bytes, passphrase: str) -> None:
+        pass
+
+    def _asked(self, path: Path, question: str, confirm: bool) -> str:
+        if not _at_terminal():
+            raise StoreLockedError(f"{path}: encrypted, and nobody is there to ask; {_HOW}")
+        from facesearch.report.terminal import escape
+
+        answer: str = click.prompt(
+            escape(question), hide_input=True, confirmation_prompt=confirm, err=True
+        )
+        return answer
+
+
+class _Keyring(_Person):
+    """The system's keyring; what it does not have a person is asked for, once."""
+
+    def __init__(self) -> None:
+        self._found: str | None = None
+
+    def of_store(self, path: Path, key_id: bytes, attempt: int) -> str:
+        self._found = None
+        if not attempt:
+            self._found = _keyring("get_password", key_id.hex())
+            if self._found is not None:
+                return self._found
+        return super().of_store(path, key_id, attempt)
+
+    def keep(self, key_id: bytes, passphrase: str) -> None:
+        if self._found != passphrase:
+            _keyring("set_password", key_id.hex(), passphrase)
+
+
+def _keyring(action: str, *arguments: str) -> str | None:
+    try:
+        import keyring
+        import keyring.errors
+    except ImportError:
+        raise UsageError(
+            "--keyring needs a library that is not installed; install it with: pip install keyring"
+        ) from None
+    try:
+        found: str | None = getattr(keyring, action)(_SERVICE, *arguments)
+    except keyring.errors.KeyringError as error:
+        raise StoreLockedError(
+            f"the keyring cannot be used ({error}); leave out --keyring, or give --passphrase-file"
+        ) from error
+    return found

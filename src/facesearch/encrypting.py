@@ -1,0 +1,63 @@
+"""A store under a passphrase: put there, under another one, and taken out again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from facesearch.errors import UsageError
+from facesearch.store import Store
+from facesearch.store.encrypting import change_key
+from facesearch.store.passphrases import changed_key, new_key
+from facesearch.store.sealing import Key
+
+
+def encrypt(path: Path, wait: bool = False) -> None:
+    """Encrypts a store that is plain, with all that belongs to it.
+
+    The passphrase comes from whoever ``unlocking`` names. The blocks of the disk that held the
+    plain files are free then, not overwritten.
+
+    Args:
+        path: the store's file.
+        wait: for another writer to end.
+
+    Raises:
+        UsageError: it is encrypted already.
+        StoreLockedError: nobody gives a passphrase.
+        StoreError: it is missing, damaged or cannot be written.
+    """
+    if Store.open(path).key is not None:
+        raise UsageError(f"{path}: is encrypted already; --change gives it another passphrase")
+    key = new_key(path)  # before anything is held: a person may think about it
+    change_key(path, lambda old: old or key, wait)
+
+
+def change_passphrase(path: Path, wait: bool = False) -> None:
+    """Puts an encrypted store under another passphrase; the old one opens only older copies.
+
+    Raises:
+        UsageError: it is not encrypted.
+        StoreLockedError: the old passphrase is missing or wrong, or nobody gives a new one.
+        StoreError: as ``encrypt``.
+    """
+    key = changed_key(_key_of(path), path)
+    change_key(path, lambda old: key, wait)
+
+
+def decrypt(path: Path, wait: bool = False) -> None:
+    """Writes an encrypted store in plain again.
+
+    Raises:
+        UsageError: it is not encrypted.
+        StoreLockedError: the passphrase is missing or wrong.
+        StoreError: as ``encrypt``.
+    """
+    _key_of(path)
+    change_key(path, lambda old: None, wait)
+
+
+def _key_of(path: Path) -> Key:
+    key = Store.open(path).key
+    if key is None:
+        raise UsageError(f"{path}: is not encrypted")
+    return key

@@ -1,0 +1,185 @@
+"""Who is asked for the passphrase of a store, and keys that are open already."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from facesearch.errors import StoreLockedError, UsageError
+from facesearch.store.sealing import Header, Key, unlock
+
+
+class Source(Protocol):
+    """Where passphrases come from: a file, a keyring, a person."""
+
+    def of_store(self, path: Path, key_id: bytes, attempt: int) -> str:
+        """The passphrase of the store at ``path`` whose key has this id.
+
+        Args:
+            path: the store.
+            key_id: 16 bytes.
+            attempt: 0, then 1 more after each that was wrong.
+
+        Raises:
+            StoreLockedError: there is none, or it makes no sense to ask again.
+        """
+
+    def for_new(self, path: Path) -> str:
+        """The passphrase for a store that is to be encrypted.
+
+        Raises:
+            StoreLockedError: there is none.
+        """
+
+    def keep(self, key_id: bytes, passphrase: str) -> None:
+        """Called with each passphrase that was right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A passphrase that is known already."""
+
+    passphrase: str = field(repr=False)
+
+    def of_store(self, path: Path, key_id: bytes, attempt: int) -> str:
+        """See ``Source``."""
+        if attempt:
+            raise StoreLockedError(f"{path}: wrong passphrase")
+        return self.passphrase
+
+    def for_new(self, path: Path) -> str:
+        """See ``Source``."""
+        return self.passphrase
+
+    def keep(self, key_id: bytes, passphrase: str) -> None:
+        """Nothing to do."""
+
+
+class Keys:
+    """The keys that are open, each asked for once."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._open: dict[bytes, Key] = {}
+        self._refused: dict[bytes, StoreLockedError] = {}
+
+    def of(self, header: Header, path: Path) -> Key:
+        """The key of an encrypted file.
+
+        Raises:
+            StoreLockedError: nobody has the passphrase.
+            StoreError: the header makes no sense.
+        """
+        held = self._open.get(header.key_id)
+        if held is not None:
+            # Whoever changed the passphrase meanwhile is right; what is written has theirs too.
+            return replace(held, slot=header.slot)
+        if header.key_id in self._refused:
+            raise self._refused[header.key_id]
+        try:
+            key = self._asked(header, path)
+        except StoreLockedError as error:
+            self._refused[header.key_id] = error
+            raise
+        self._open[key.id] = key
+        return key
+
+    def _asked(self, header: Header, path: Path) -> Key:
+        attempt = 0
+        while True:
+            passphrase = normal(self._source.of_store(path, header.key_id, attempt))
+            try:
+                key = unlock(header, passphrase, path)
+            except StoreLockedError:
+                attempt += 1
+                continue
+            self._source.keep(key.id, passphrase)
+            return key
+
+    def new(self, path: Path) -> Key:
+        """A key for a store that is to be encrypted.
+
+        Raises:
+            StoreLockedError: nobody gives a passphrase.
+        """
+        return self._kept(Key.new, path)
+
+    def changed(self, key: Key, path: Path) -> Key:
+        """The same key under a passphrase that is asked for anew.
+
+        Raises:
+            StoreLockedError: nobody gives one.
+        """
+        return self._kept(key.under, path)
+
+    def _kept(self, made: Callable[[str], Key], path: Path) -> Key:
+        passphrase = normal(self._source.for_new(path))
+        if not passphrase:
+            raise UsageError(f"{path}: an empty passphrase protects nothing; give another")
+        key = made(passphrase)
+        self._source.keep(key.id, passphrase)
+        self._open[key.id] = key
+        return key
+
+
+def normal(passphrase: str) -> str:
+    """One spelling for what looks the same, whatever keyboard it was typed on (NFKC)."""
+    return unicodedata.normalize("NFKC", passphrase)
+
+
+_keys: ContextVar[Keys | None] = ContextVar("facesearch-keys", default=None)
+
+
+@contextmanager
+def unlocking(keys: Keys) -> Iterator[Keys]:
+    """Encrypted stores that are opened inside are opened with these keys."""
+    token = _keys.set(keys)
+    try:
+        yield keys
+    finally:
+        _keys.reset(token)
+
+
+def key_for(header: Header, path: Path, known: Key | None = None) -> Key:
+    """The key of an encrypted file: ``known`` where it is that one, else as ``unlocking`` has it.
+
+    Raises:
+        StoreLockedError: nobody has the passphrase.
+        StoreError: the header makes no sense.
+    """
+    if known is not None and known.id == header.key_id:
+        return known
+    keys = _keys.get()
+    if keys is None:
+        raise StoreLockedError(f"{path}: encrypted; open it with its passphrase")
+    return keys.of(header, path)
+
+
+def new_key(path: Path) -> Key:
+    """A key for a store that is to be encrypted, from whoever ``unlocking`` named.
+
+    Raises:
+        StoreLockedError: nobody gives a passphrase.
+    """
+    return _asked(path).new(path)
+
+
+def changed_key(key: Key, path: Path) -> Key:
+    """The same key under a new passphrase, asked for as by ``new_key``.
+
+    Raises:
+        StoreLockedError: nobody gives a passphrase.
+    """
+    return _asked(path).changed(key, path)
+
+
+def _asked(path: Path) -> Keys:
+    keys = _keys.get()
+    if keys is None:
+        raise StoreLockedError(f"{path}: to encrypt it a passphrase is needed; give one")
+    return keys

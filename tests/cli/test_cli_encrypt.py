@@ -1,0 +1,244 @@
+"""Encrypted stores at the command line: where passphrases come from, and what is said."""
+
+import pytest
+
+from facesearch.store import Store, sealing
+from facesearch.store.encrypting import is_encrypted
+from facesearch.store.passphrases import Given, Keys, unlocking
+
+
+@pytest.fixture(autouse=True)
+def _cheap(monkeypatch):
+    monkeypatch.setattr(sealing, "_COST", (4, 8, 1))
+    monkeypatch.delenv("FACESEARCH_PASSPHRASE_FILE", raising=False)
+
+
+@pytest.fixture
+def secret(folder):
+    """A file with the passphrase."""
+    path = folder / "secret"
+    path.write_text("correct horse\n")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def encrypted(program, store, secret):
+    """The small store, encrypted."""
+    done = program("encrypt", "--passphrase-file", secret)
+    assert done.code == 0, done.err
+    assert "encrypted; the disk's free space may still hold what it was before" in done.err
+    assert is_encrypted(store)
+    return store
+
+
+def typed(monkeypatch, *answers):
+    """A terminal with somebody who types this."""
+    left = list(answers)
+    asked = []
+
+    def answer(question):
+        asked.append(question)
+        return left.pop(0)
+
+    monkeypatch.setattr("click.termui.hidden_prompt_func", answer)
+    return asked
+
+
+@pytest.mark.parametrize("place", ["before", "after", "joined", "environment"])
+def test_a_file_with_the_passphrase(program, encrypted, secret, red, place, monkeypatch):
+    before, after = [], []
+    if place == "before":
+        before = ["--passphrase-file", secret]
+    elif place == "after":
+        after = ["--passphrase-file", secret]
+    elif place == "joined":
+        after = [f"--passphrase-file={secret}"]
+    else:
+        monkeypatch.setenv("FACESEARCH_PASSPHRASE_FILE", str(secret))
+    done = program(*before, "query", red, "-k", 1, "--format", "paths", *after)
+    assert done.code == 0, done.err
+    assert done.lines[0].endswith("red1.png")
+
+
+@pytest.mark.parametrize("command", [["info"], ["check"], ["roots"], ["check", "--forgotten"]])
+def test_nobody_is_there_to_ask(program, encrypted, command):
+    done = program(*command)
+    assert done.code == 1
+    assert done.err.splitlines()[-1] == (
+        f"facesearch: {encrypted}: encrypted, and nobody is there to ask; give --passphrase-file "
+        "FILE, set $FACESEARCH_PASSPHRASE_FILE, or add --keyring"
+    )
+
+
+def test_a_wrong_passphrase_in_a_file(program, encrypted, secret):
+    secret.write_text("wrong\n")
+    done = program("check", "--passphrase-file", secret)
+    assert done.code == 1
+    assert f"the passphrase in {secret} is wrong; give another --passphrase-file" in done.err
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [(None, "cannot be read (No such file"), (b"\xff\n", "is no UTF-8 text")]
+)
+def test_a_file_that_gives_no_passphrase(program, encrypted, secret, content, told):
+    secret.unlink()
+    if content:
+        secret.write_bytes(content)
+        secret.chmod(0o600)
+    done = program("info", "--passphrase-file", secret)
+    assert done.code == 1
+    assert told in done.err
+
+
+def test_a_file_that_others_may_read(program, encrypted, secret):
+    secret.chmod(0o644)
+    done = program("info", "--passphrase-file", secret)
+    assert done.code == 0
+    assert f"{secret}: others may read this passphrase; run chmod 600 on it" in done.err
+
+
+def test_a_person_is_asked(program, encrypted, monkeypatch):
+    asked = typed(monkeypatch, "wrong", "correct horse")
+    assert _go(program, monkeypatch, "info").code == 0
+    assert [question.strip() for question in asked] == ["Passphrase of faces.npz:"] * 2
+
+
+def test_a_person_may_be_wrong_three_times(program, encrypted, monkeypatch):
+    typed(monkeypatch, "a", "b", "c", "d")
+    done = _go(program, monkeypatch, "info")
+    assert done.code == 1
+    assert "wrong passphrase, 3 times" in done.err
+
+
+def test_a_new_passphrase_is_typed_twice(program, store, monkeypatch):
+    asked = typed(monkeypatch, "one", "other", "correct horse", "correct horse")
+    done = _go(program, monkeypatch, "encrypt")
+    assert done.code == 0, done.err
+    assert len(asked) == 4
+    assert "Nobody can open the store without its passphrase" in done.err
+    with unlocking(Keys(Given("correct horse"))):
+        assert Store.open(store).key is not None
+
+
+def _go(program, monkeypatch, *arguments):
+    """The program at a terminal."""
+    monkeypatch.setattr("facesearch.cli.passphrases._at_terminal", lambda: True)
+    return program(*arguments)
+
+
+@pytest.fixture
+def ring(monkeypatch):
+    """A keyring of this test; what it holds."""
+    keyring = pytest.importorskip("keyring")
+    from keyring.backend import KeyringBackend
+
+    held = {}
+
+    class Ring(KeyringBackend):
+        priority = 1
+
+        def get_password(self, service, username):
+            return held.get((service, username))
+
+        def set_password(self, service, username, password):
+            held[service, username] = password
+
+        def delete_password(self, service, username):
+            del held[service, username]
+
+    before = keyring.get_keyring()
+    keyring.set_keyring(Ring())
+    yield held
+    keyring.set_keyring(before)
+
+
+def test_a_keyring_keeps_what_was_typed(program, store, ring, monkeypatch):
+    typed(monkeypatch, "correct horse", "correct horse")
+    assert _go(program, monkeypatch, "encrypt", "--keyring").code == 0
+    assert list(ring.values()) == ["correct horse"]
+    assert program("info", "--keyring").code == 0, "nobody is asked"
+
+
+def test_a_keyring_that_has_an_old_passphrase(program, encrypted, ring, monkeypatch):
+    typed(monkeypatch, "correct horse")
+    assert _go(program, monkeypatch, "info", "--keyring").code == 0
+    ((place, _),) = ring.items()
+    ring[place] = "of before"
+    typed(monkeypatch, "correct horse")
+    assert _go(program, monkeypatch, "info", "--keyring").code == 0
+    assert ring[place] == "correct horse"
+
+
+def test_a_machine_without_a_keyring(program, encrypted, monkeypatch):
+    keyring = pytest.importorskip("keyring")
+    from keyring.backends.fail import Keyring
+
+    before = keyring.get_keyring()
+    keyring.set_keyring(Keyring())
+    try:
+        done = program("info", "--keyring")
+    finally:
+        keyring.set_keyring(before)
+    assert done.code == 1
+    assert "the keyring cannot be used" in done.err
+    assert len(done.err.strip().splitlines()) == 1, done.err
+
+
+def test_two_places_for_a_passphrase(program, secret):
+    done = program("info", "--keyring", "--passphrase-file", secret)
+    assert done.code == 2
+    assert "exclude each other" in done.err
+
+
+def test_one_that_is_there_is_encrypted_by_the_next_run(program, store, photos, secret):
+    done = program("index", "--encrypt", "--passphrase-file", secret)
+    assert done.code == 0, done.err
+    assert is_encrypted(store)
+
+
+def test_another_passphrase_and_none(program, encrypted, secret, folder, ring, monkeypatch):
+    typed(monkeypatch, "correct horse", "new one", "new one")
+    done = _go(program, monkeypatch, "encrypt", "--change")
+    assert done.code == 0, done.err
+    assert "copies made before still open with the old one" in done.err
+    assert program("info", "--passphrase-file", secret).code == 1
+    secret.write_text("new one")
+    assert program("encrypt", "--off", "--passphrase-file", secret).code == 0
+    assert not is_encrypted(encrypted)
+    assert program("info").code == 0
+    both = program("encrypt", "--off", "--change")
+    assert both.code == 2
+
+
+def test_what_is_written_in_plain_is_told_before(program, encrypted, secret, red, folder):
+    sheet, log = folder / "sheet.png", folder / "run.json"
+    done = program("query", red, "-k", 1, "--contact-sheet", sheet, "--passphrase-file", secret)
+    assert done.code == 0
+    assert f"{encrypted} is encrypted, what is written to {sheet} is not" in done.err
+    run = program("index", "--log", log, "--passphrase-file", secret)
+    assert f"{encrypted} is encrypted, what is written to {log} is not" in run.err
+
+
+def test_output_that_goes_to_a_file_is_told(program, encrypted, secret, red, folder):
+    assert "standard output" in program("query", red, "--passphrase-file", secret).err, (
+        "these tests keep it in a file"
+    )
+
+
+def test_no_picture_of_faces_is_left_in_the_temporary_folder(
+    program, encrypted, secret, photos, tmp_path
+):
+    program("info", "--passphrase-file", secret)  # makes the home
+    before = set(tmp_path.iterdir())
+    done = program("query", photos / "both.png", "-k", 1, "--passphrase-file", secret)
+    assert "no picture of the numbered faces: the store is encrypted" in done.out + done.err
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_nothing_is_said_of_a_plain_store(program, store, red):
+    assert "encrypted" not in program("query", red, "-k", 1).err
+
+
+def test_rights(encrypted):
+    assert encrypted.stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,75 @@
+"""Index runs into encrypted stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from facesearch.errors import StoreLockedError, UsageError
+from facesearch.store import sealing
+from facesearch.store.encrypting import is_encrypted
+from facesearch.store.passphrases import Given, Keys, unlocking
+from photo_library import Library
+
+
+@pytest.fixture(autouse=True)
+def _unlocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(sealing, "_COST", (4, 8, 1))
+    with unlocking(Keys(Given("correct horse"))):
+        yield
+
+
+def test_a_first_run_and_those_after_it(library: Library) -> None:
+    library.add_many(20)
+    library.index(encrypt=True)
+    assert is_encrypted(library.path)
+    expected = library.digest_of_a_fresh_store(library.photos)
+    assert library.store.content_digest() == expected
+    library.add("more.jpg")
+    assert library.refresh().new == 1
+    assert is_encrypted(library.path)
+    assert library.problems() == []
+    assert b"more.jpg" not in library.path.read_bytes()
+
+
+def test_built_anew(library: Library) -> None:
+    library.add_many(20)
+    library.index(encrypt=True)
+    key = library.store.key
+    library.index(rebuild=True)
+    assert library.store.key == key
+
+
+def test_a_plain_one_is_encrypted_first(library: Library) -> None:
+    library.add_many(5)
+    library.index()
+    digest = library.store.content_digest()
+    library.refresh(encrypt=True)
+    assert is_encrypted(library.path)
+    assert library.store.content_digest() == digest
+
+
+def test_with_real_processes(busy_library: Library) -> None:
+    """Workers know nothing of keys; the run alone writes."""
+    busy_library.add_many(40)
+    assert busy_library.index(encrypt=True).new == 40
+    assert is_encrypted(busy_library.path)
+    assert busy_library.problems() == []
+
+
+def test_a_wrong_passphrase_changes_nothing(library: Library) -> None:
+    library.add_many(5)
+    library.index(encrypt=True)
+    before = library.path.read_bytes()
+    library.add("more.jpg")
+    for options in ({}, {"rebuild": True}, {"encrypt": True}):
+        with unlocking(Keys(Given("wrong"))), pytest.raises(StoreLockedError):
+            library.index(**options)
+    assert library.path.read_bytes() == before
+
+
+def test_a_mistyped_folder_leaves_nothing(library: Library) -> None:
+    with pytest.raises(UsageError):
+        library.index(library.home / "not-there", encrypt=True)
+    assert not library.path.exists()

@@ -1,0 +1,301 @@
+"""Encrypted stores: all that can be done to a plain one, and never a plain byte on the disk."""
+
+import os
+from contextvars import Context
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facesearch.encrypting import change_passphrase, decrypt, encrypt
+from facesearch.errors import StoreError, StoreLockedError, UsageError
+from facesearch.forgetting import ForgetOptions, Targets, forget
+from facesearch.merging import merge
+from facesearch.splitting import split_evenly
+from facesearch.store import Root, Store, StoreWriter, check_path, disk, save_derived, sealing
+from facesearch.store.archive import Member
+from facesearch.store.attached import load_attached, save_attached
+from facesearch.store.derived import face_keys, load_derived
+from facesearch.store.encrypting import is_encrypted
+from facesearch.store.entered import change_entered
+from facesearch.store.passphrases import Given, Keys, unlocking
+from facesearch.store.sealing import Key
+from facesearch.store.traces import traces
+from made_mutants import read_files
+from made_photos import Photos
+
+KEYS = [f"someone/photo-{number}.jpg" for number in range(12)]
+
+
+@pytest.fixture(autouse=True)
+def _cheap(monkeypatch):
+    monkeypatch.setattr(sealing, "_COST", (4, 8, 1))
+
+
+@pytest.fixture
+def photos():
+    return Photos()
+
+
+@pytest.fixture(autouse=True)
+def keys():
+    """Whoever asks is given the passphrase."""
+    with unlocking(Keys(Given("correct horse"))) as keys:
+        yield keys
+
+
+@pytest.fixture
+def place(tmp_path):
+    return tmp_path / "faces.npz"
+
+
+@pytest.fixture
+def plain(tmp_path, photos):
+    """The same store, not encrypted."""
+    (tmp_path / "plain").mkdir()
+    return photos.build(tmp_path / "plain" / "faces.npz", KEYS)
+
+
+class Spy:
+    """Looks at all files in a folder for what must not be in them."""
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        self.folder = folder
+        self.looked = 0
+        rows = [row.tobytes() for row in np.concatenate(store.rows)]
+        hashes = [row.tobytes() for row in store.contents.hash]
+        self.secrets = [b"someone", b"photo-", b"recipe", b"PK\3\4", *rows, *hashes]
+
+    def look(self) -> None:
+        for path in self.folder.rglob("*"):
+            if path.is_file() and "plain" not in path.parts:
+                data = path.read_bytes()
+                assert not [secret for secret in self.secrets if secret in data], path
+                self.looked += 1
+
+
+@pytest.fixture
+def spy(tmp_path, plain, monkeypatch):
+    """Looks whenever something comes to the disk, and each time that a file is renamed."""
+    spy = Spy(tmp_path, plain)
+    fsync = os.fsync
+    monkeypatch.setattr(disk.os, "fsync", lambda descriptor: (spy.look(), fsync(descriptor)))
+    yield spy
+    spy.look()
+    assert spy.looked
+
+
+def test_a_run_that_is_encrypted_all_along(place, photos, plain, spy, keys):
+    store = photos.build(place, KEYS, key=keys.new(place))
+    assert is_encrypted(place)
+    assert store.content_digest() == plain.content_digest()
+    assert check_path(place) == []
+    assert np.array_equal(np.concatenate(store.rows), np.concatenate(plain.rows))
+    with pytest.raises(ValueError, match="read-only"):
+        store.rows[0][0] = 0
+
+
+def test_it_goes_on_in_parts(place, photos, plain, spy, keys):
+    with photos.open(place, key=keys.new(place)) as writer:
+        writer.set_roots([Root("/photos", "photos")])
+        for key in KEYS[:6]:
+            photos.fill(writer, [key])
+            writer.commit((1, 12))
+    assert list(place.with_name("faces.npz.parts").iterdir())
+    with photos.open(place) as writer:  # which asks for no key: it is encrypted already
+        photos.fill(writer, KEYS[6:])
+        writer.finish()
+    assert Store.open(place).content_digest() == plain.content_digest()
+    assert Store.open(place).key is not None
+
+
+def test_it_is_built_anew_and_stays_encrypted(place, photos, plain, spy, keys):
+    photos.build(place, KEYS[:5], key=keys.new(place))
+    before = Store.open(place).key
+    store = photos.build(place, KEYS, fresh=True)
+    assert store.content_digest() == plain.content_digest()
+    assert store.key == before
+
+
+def test_a_damaged_one_is_built_anew_and_stays_encrypted(place, photos, plain, spy, keys):
+    before = photos.build(place, KEYS[:5], key=keys.new(place)).key
+    raw = bytearray(place.read_bytes())
+    raw[-1] ^= 1
+    place.write_bytes(raw)
+    with pytest.raises(StoreError, match="the encrypted file was changed or damaged"):
+        Store.open(place)
+    assert photos.build(place, KEYS, fresh=True).key == before
+
+
+def test_a_rebuild_begun_in_plain_does_not_go_on_encrypted(place, photos, keys):
+    photos.build(place, KEYS[:5])
+    with photos.open(place, fresh=True) as writer:
+        photos.fill(writer, KEYS[:3])
+        writer.commit((3, 12))
+    rebuild = place.with_name("faces.npz.rebuild")
+    assert rebuild.exists()
+    encrypt(place)
+    assert not rebuild.exists()
+
+
+def test_what_was_computed_is_encrypted_too(place, photos, plain, spy, keys):
+    store = photos.build(place, KEYS, key=keys.new(place))
+    faces = face_keys(store)
+    assert save_derived(place, "graph", {"rows": np.concatenate(store.rows)}, faces.digest)
+    store = Store.open(place)
+    rows = store.segments[0].rows
+    codes = [Member("codes", "<f4", rows.shape, (rows,))]
+    assert save_attached(store, store.segments[0], "codes", codes)
+    store = Store.open(place)
+    found = load_derived(store, "graph", faces.digest)
+    assert found is not None
+    assert np.array_equal(found["rows"], np.concatenate(store.rows))
+    attached = load_attached(store, store.segments[0], "codes")
+    assert attached is not None
+    assert np.array_equal(attached["codes"], rows)
+    assert check_path(place) == []
+
+
+def test_what_is_entered_and_forgotten(place, photos, spy, keys):
+    photos.build(place, KEYS, key=keys.new(place))
+    change_entered(place, lambda store: {"labels": {"someone": "Secret Name"}}, wait=False)
+    spy.secrets.append(b"Secret Name")
+    store = Store.open(place)
+    name = store.contents.hash[0].tobytes().hex()[:16]
+    forget(place, Targets(ids=(name,)), ForgetOptions(), lambda summary: True)
+    after = Store.open(place)
+    assert after.key == store.key
+    assert len(after.files) == len(KEYS) - 1
+    assert list(traces(after)) == []
+    assert check_path(place) == []
+
+
+def test_merged_and_split_it_stays_encrypted(place, photos, plain, spy, keys, tmp_path):
+    photos.build(place, KEYS[:7], key=keys.new(place))
+    both = tmp_path / "both.npz"
+    merge([place, tmp_path / "plain" / "faces.npz"], both)
+    assert Store.open(both).content_digest() == plain.content_digest()
+    summary = split_evenly(both, 2, tmp_path / "part.npz")
+    assert all(is_encrypted(Path(part.store)) for part in summary.parts)
+    assert is_encrypted(both)
+
+
+def test_one_that_is_there_is_encrypted_and_decrypted(place, photos, plain, keys, tmp_path):
+    with photos.open(place, single_file_bytes=0) as writer:
+        writer.set_roots([Root("/photos", "photos")])
+        photos.fill(writer, KEYS)
+        writer.finish()
+    save_derived(place, "graph", {"n": np.zeros(3, np.int64)}, face_keys(Store.open(place)).digest)
+    files = read_files(place.parent)
+    encrypt(place)
+    Spy(tmp_path, plain).look()
+    assert Store.open(place).content_digest() == plain.content_digest()
+    assert check_path(place) == []
+    with pytest.raises(UsageError, match="is encrypted already"):
+        encrypt(place)
+    decrypt(place)
+    assert read_files(place.parent) == files
+    with pytest.raises(UsageError, match="is not encrypted"):
+        decrypt(place)
+
+
+def test_another_passphrase_opens_all_of_it(place, photos, plain, keys):
+    with photos.open(place, single_file_bytes=0, key=keys.new(place)) as writer:
+        writer.set_roots([Root("/photos", "photos")])
+        photos.fill(writer, KEYS[:6])
+        writer.finish()
+    with unlocking(Keys(Two())):
+        change_passphrase(place)
+    with pytest.raises(StoreLockedError, match="wrong passphrase"), _given("correct horse"):
+        Store.open(place)
+    with _given("battery staple"):
+        photos.build(place, KEYS)
+        assert Store.open(place).content_digest() == plain.content_digest()
+    with _given("correct horse"), pytest.raises(StoreLockedError):
+        Store.open(place)
+
+
+class Two:
+    """The old passphrase for what is there, another one for what is to come."""
+
+    def of_store(self, path, key_id, attempt):
+        return "correct horse"
+
+    def for_new(self, path):
+        return "battery staple"
+
+    def keep(self, key_id, passphrase):
+        """Nothing."""
+
+
+def _given(passphrase):
+    return unlocking(Keys(Given(passphrase)))
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_cut_off_while_it_is_encrypted_it_opens_all_the_same(
+    place, photos, plain, step, monkeypatch, tmp_path
+):
+    with photos.open(place, single_file_bytes=0) as writer:
+        writer.set_roots([Root("/photos", "photos")])
+        photos.fill(writer, KEYS)
+        writer.finish()
+    save_derived(place, "graph", {"n": np.zeros(3, np.int64)}, face_keys(Store.open(place)).digest)
+    left = [step]
+
+    def put(temporary, path):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        temporary.replace(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("facesearch.store.encrypting.put_in_place", put)
+        if step < 3:
+            with pytest.raises(KeyboardInterrupt):
+                encrypt(place)
+        else:
+            encrypt(place)
+    assert is_encrypted(place) == (step == 3)
+    encrypt_again = encrypt if step < 3 else change_passphrase
+    assert Store.open(place).content_digest() == plain.content_digest()
+    encrypt_again(place)
+    assert Store.open(place).content_digest() == plain.content_digest()
+    Spy(tmp_path, plain).look()
+    assert check_path(place) == []
+
+
+def test_without_a_passphrase_it_says_so(place, photos, keys):
+    photos.build(place, KEYS, key=keys.new(place))
+    with _given("wrong"), pytest.raises(StoreLockedError, match="wrong passphrase"):
+        Store.open(place)
+    with _given("wrong"), pytest.raises(StoreLockedError):
+        check_path(place)
+    with _given("wrong"), pytest.raises(StoreLockedError):
+        StoreWriter.open(place, photos.recipe)
+    with _given("wrong"), pytest.raises(StoreLockedError):
+        StoreWriter.open(place, photos.recipe, fresh=True)
+
+
+def test_nobody_to_ask(place, photos, keys):
+    photos.build(place, KEYS, key=keys.new(place))
+    with pytest.raises(StoreLockedError, match="encrypted; open it with its passphrase"):
+        Context().run(Store.open, place)
+
+
+def test_a_passphrase_however_it_is_typed(place, photos):
+    with _given("Z\u00fcrich\u2460"):
+        photos.build(place, KEYS, key=_new(place))
+    with _given("Zu\u0308rich1"):
+        assert len(Store.open(place).files) == len(KEYS)
+
+
+def test_an_empty_passphrase_is_refused(place):
+    with _given(""), pytest.raises(UsageError, match="protects nothing"):
+        _new(place)
+
+
+def _new(place) -> Key:
+    from facesearch.store.passphrases import new_key
+
+    return new_key(place)
