@@ -231,6 +231,17 @@ def query_spec(
     return ProcessSpec(recipe, pixels, runtime)
 
 
+def looking_spec(options: IndexOptions) -> ProcessSpec:
+    """How to look at photos where there is no store: by the recipe asked for, all cores on one.
+
+    Raises:
+        UsageError, WeightsError: as ``choose_recipe``.
+    """
+    runtime = RuntimeOptions(options.runtime, options.device, cores(), options.precision)
+    pixels = DEFAULT_MAX_PIXELS if options.max_pixels is None else options.max_pixels
+    return ProcessSpec(choose_recipe(None, options), pixels, runtime)
+
+
 def choose_jobs(options: IndexOptions, photos: int, model: str = DEFAULT_MODEL) -> int:
     """How many worker processes: what was asked for, else one a core as memory and work allow.
 
