@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
-from facesearch.errors import ModelError, PhotoError, UsageError
+from facesearch.errors import ModelError, PhotoError
 from facesearch.index_options import IndexOptions, looking_spec
 from facesearch.photos import PhotoLimits
 from facesearch.processing import FaceFinder
@@ -30,12 +30,9 @@ def finder_for(options: IndexOptions, fetch: Fetch) -> FaceFinder:
     """Finds faces as ``index`` with these options would; nothing is loaded yet.
 
     Raises:
-        UsageError: the options cannot be meant, or name a system that looks for no face.
+        UsageError, WeightsError: as ``looking_spec``.
     """
-    spec = looking_spec(options)
-    if spec.recipe.subject == "photo":
-        raise UsageError(f"{spec.recipe.name} looks for no face; leave --system out")
-    return FaceFinder(spec, fetch)
+    return FaceFinder(looking_spec(options), fetch)
 
 
 def find_faces(

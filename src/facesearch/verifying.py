@@ -68,14 +68,9 @@ def bound_of(recipe: Recipe, options: VerifyOptions) -> Bound:
     """Up to which distance two faces embedded by ``recipe`` count as one person's.
 
     Raises:
-        UsageError: the recipe takes whole photos, its distances are not calibrated and no distance
-            is given, or the table knows nothing of a rate so small.
+        UsageError: its distances are not calibrated and no distance is given, or the table knows
+            nothing of a rate so small.
     """
-    if recipe.subject == "photo":
-        raise UsageError(
-            f"{recipe.name} compares whole photos, not faces; leave --system out, or name facenet, "
-            "facenet-best or mtcnn-facenet"
-        )
     known = calibration.find_calibration(recipe.space_digest)
     if options.max_distance is not None:
         return _bound(known, options.max_distance)

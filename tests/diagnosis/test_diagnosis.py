@@ -153,7 +153,7 @@ def test_a_network_whose_package_is_missing(home, store, monkeypatch):
     def missing(package):
         raise WeightsError("the package mtcnn is not installed; run: pip install mtcnn")
 
-    monkeypatch.setattr("facesearch.weights.pull.package_folder", missing)
+    monkeypatch.setattr(sys.modules["facesearch.weights.pull"], "package_folder", missing)
     found = diagnose(store)
     (pnet,) = about("weights mtcnn-pnet", found)
     assert pnet.state == "problem"

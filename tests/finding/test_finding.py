@@ -95,8 +95,8 @@ def test_a_network_that_fails_is_no_photo_without_a_face(loaded, tmp_path):
 
 
 def test_a_system_without_a_detector_is_refused(loaded):
-    with pytest.raises(UsageError):
-        finder(system="vgg16-l2", min_face=20)
+    with pytest.raises(UsageError, match="vgg16-l2 takes whole photos"):
+        finder(system="vgg16-l2")
 
 
 @pytest.mark.weights
