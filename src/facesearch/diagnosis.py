@@ -328,7 +328,7 @@ def _open_to_others(path: Path, private: bool) -> Iterator[Finding]:
         text = f"{path}: others can write to it ({mode:o})"
         yield Finding("rights", "warning", text, f"chmod go-w {path}")
     if private and mode & 0o044:
-        text = f"{path}: others can read it ({mode:o}), and it holds face embeddings"
+        text = f"{path}: others can read it ({mode:o}), and it tells of the people on your photos"
         yield Finding("rights", "warning", text, f"chmod go-rwx {path}")
 
 

@@ -144,7 +144,7 @@ def test_embeddings_that_others_can_read(home, store):
     home.chmod(0o700)
     (home / "eval").chmod(0o755)
     (rights,) = about("rights", diagnose(store))
-    assert "holds face embeddings" in rights.text
+    assert "tells of the people" in rights.text
 
 
 def test_a_network_whose_package_is_missing(home, store, monkeypatch):
