@@ -132,11 +132,14 @@ def test_a_cache_folder_that_is_a_file(home, store):
     assert str(home) in folder.text
 
 
-def test_a_cache_folder_that_others_can_write(home, store):
+@pytest.mark.parametrize(
+    ("mode", "told"), [(0o720, True), (0o702, True), (0o777, True), (0o755, False), (0o1777, False)]
+)
+def test_a_cache_folder_that_others_can_write(home, store, mode, told):
     home.mkdir()
-    home.chmod(0o777)
-    (rights,) = about("rights", diagnose(store))
-    assert rights.remedy == f"chmod go-w {home}"
+    home.chmod(mode)
+    remedies = [each.remedy for each in about("rights", diagnose(store))]
+    assert remedies == ([f"chmod go-w {home}"] if told else [])
 
 
 def test_embeddings_that_others_can_read(home, store):
