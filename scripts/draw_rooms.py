@@ -13,11 +13,14 @@ PICTURE = ROOT / "docs" / "rooms.svg"
 
 PURPOSES = {
     "cli": "one file a command: parse, call one function, print",
-    "api": "index, open, embed: what a Python program calls",
+    "api": "index, open, verify: what a Python program calls",
     "evaluation": "systems side by side: protocols, measures, costs",
     "training": "the small network of the second course report",
     "indexing": "folders to store, from top to bottom",
     "querying": "photo to neighbours, from top to bottom",
+    "verifying": "two photos: one person or not",
+    "finding": "the faces on photos, not embedded",
+    "diagnosis": "what works on this machine",
     "predicting": "how long a run would take",
     "index_target": "the store that a run writes, held for it",
     "index_options": "what a run is asked, the recipe that follows",

@@ -1,4 +1,7 @@
-"""The library's front: ``index``, ``open``, ``embed``. It logs and never prints."""
+"""The library's front: ``index``, ``open``, ``embed``, ``verify``, ``find_faces``.
+
+It logs and never prints.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facesearch import indexing, querying
+from facesearch import finding, indexing, querying, verifying
 from facesearch.addresses import EngineAddress, StoreName, parse_store
 from facesearch.cores import cores
 from facesearch.errors import ModelError, NoFaceError, PhotoError, UsageError
@@ -28,6 +31,7 @@ from facesearch.index_options import (
     DEFAULT_MODEL,
     IndexOptions,
     default_recipe,
+    looking_spec,
     query_spec,
 )
 from facesearch.indexing import IndexHooks
@@ -38,9 +42,12 @@ from facesearch.records import (
     Box,
     Coverage,
     Embeddings,
+    FoundFaces,
     IndexSummary,
     Query,
+    QueryError,
     QueryResult,
+    Verdict,
 )
 from facesearch.runtimes import Fetch, RuntimeOptions
 from facesearch.search import AUTO, QUERY_BACKENDS
@@ -204,7 +211,7 @@ class OpenGallery:
         probe = querying.look(now.embedder, _name(photo), _plain(photo), asked)
         found = list(querying.answers(now.gallery, probe, asked))
         for result in found:
-            _raise(result)
+            _raise(result.error)
         return found
 
     def _current(self) -> _Opened:
@@ -272,6 +279,95 @@ def _unlocked(keys: Keys | None) -> AbstractContextManager[object]:
     return nullcontext() if keys is None else unlocking(keys)
 
 
+class Verifier:
+    """Tells for many pairs of photos whether they show one person; safe in threads.
+
+    The networks are loaded at the first pair.
+    """
+
+    def __init__(self, look: IndexOptions | None = None) -> None:
+        """Load nothing yet.
+
+        Args:
+            look: how faces are found and embedded: ``system`` or ``model``, ``min_face``,
+                ``min_score``, ``detail``, ``device``, ``runtime``, ``precision``, ``offline``.
+
+        Raises:
+            UsageError: the options cannot be meant.
+            WeightsError: the hash of the weights is known only once they are here.
+        """
+        look = look or IndexOptions()
+        spec = looking_spec(look)
+        self._embedder = LazyPipeline(
+            spec, partial(spec.make_ready, Fetch(look.offline, _log.info))
+        )
+
+    def verify(self, a: PhotoLike | Path, b: PhotoLike | Path, **options: Any) -> Verdict:
+        """Whether a face of ``a`` and one of ``b`` count as one person's.
+
+        Args:
+            a: a path, bytes, binary file, PIL image or (h, w, 3) uint8 RGB array.
+            b: the other one.
+            options: fields of ``VerifyOptions``: ``fmr``, the share of pairs of different people
+                that may count as one (1e-3), or ``max_distance``; ``faces`` and ``boxes`` of the
+                two where the most prominent is not meant.
+
+        Raises:
+            NoFaceError: one of them has no face.
+            PhotoError: one of them cannot be read.
+            UsageError: the options cannot be meant, or the distances are not calibrated and no
+                ``max_distance`` is given.
+            WeightsError: the model's weights are missing and cannot be downloaded.
+            ModelError: a network failed.
+        """
+        asked = verifying.VerifyOptions(**options)
+        first, second = ((_name(photo), _plain(photo)) for photo in (a, b))
+        verdict = verifying.verify(self._embedder, self._embedder.spec.recipe, first, second, asked)
+        _raise(verdict.error)
+        return verdict
+
+
+def verify(
+    a: PhotoLike | Path, b: PhotoLike | Path, look: IndexOptions | None = None, **options: Any
+) -> Verdict:
+    """Whether two photos show one person; see ``Verifier.verify``, and use that for many pairs:
+    here the networks are loaded for each call.
+    """
+    return Verifier(look).verify(a, b, **options)
+
+
+class FaceFinder:
+    """Finds the faces of many photos; safe in threads. The networks are loaded at the first."""
+
+    def __init__(self, look: IndexOptions | None = None) -> None:
+        """Load nothing yet; ``look`` as for ``Verifier``, as far as it is about finding faces.
+
+        Raises:
+            UsageError: the options cannot be meant, or look for no face.
+        """
+        look = look or IndexOptions()
+        self._finder = finding.finder_for(look, Fetch(look.offline, _log.info))
+
+    def find(self, photo: PhotoLike | Path) -> FoundFaces:
+        """The faces of a photo in reading order, with boxes, landmarks, scores and sharpness.
+
+        Raises:
+            PhotoError: the photo cannot be read.
+            WeightsError: the detector's weights are missing.
+            ModelError: a network failed.
+        """
+        (found,) = finding.find_faces(self._finder, [(_name(photo), _plain(photo))])
+        _raise(found.error)
+        return found
+
+
+def find_faces(photo: PhotoLike | Path, look: IndexOptions | None = None) -> FoundFaces:
+    """The faces of a photo; see ``FaceFinder.find``, and use that for many photos: here the
+    networks are loaded for each call. A photo without a face has none, and is no error.
+    """
+    return FaceFinder(look).find(photo)
+
+
 def _embed(embedder: LazyPipeline, photo: PhotoLike | Path) -> Embeddings:
     opened = querying.open_photo(_plain(photo), embedder.limits, _name(photo))
     return embedder.embed(opened, embedder.detect(opened))
@@ -304,10 +400,10 @@ def _by_embedding(gallery: Gallery, row: NDArray[Any], asked: QueryOptions) -> Q
     return QueryResult(Query("", None, ()), found, searched=gallery.size(where))
 
 
-def _raise(result: QueryResult) -> None:
-    if result.error is None:
+def _raise(error: QueryError | None) -> None:
+    if error is None:
         return
-    code, message = result.error.code, result.error.message
+    code, message = error.code, error.message
     if code == "no-face":
         raise NoFaceError(message)
     if code == "model-error":

@@ -6,6 +6,7 @@ A message is one line: what is wrong, with the path, then what to do next.
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_NO_FACE = 3
+EXIT_DIFFERENT = 4
 EXIT_INTERRUPTED = 130
 
 

@@ -233,6 +233,23 @@ def query_spec(
     return ProcessSpec(recipe, pixels, runtime)
 
 
+def looking_spec(options: IndexOptions) -> ProcessSpec:
+    """How to look for faces where there is no store: by the recipe asked for, all cores on a photo.
+
+    Raises:
+        UsageError: as ``choose_recipe``, or the system takes whole photos.
+        WeightsError: as ``choose_recipe``.
+    """
+    if options.system and find_system(options.system).recipe.subject == "photo":
+        raise UsageError(
+            f"{options.system} takes whole photos and looks for no face; leave --system out, or "
+            "name facenet, facenet-best or mtcnn-facenet"
+        )
+    runtime = RuntimeOptions(options.runtime, options.device, cores(), options.precision)
+    pixels = DEFAULT_MAX_PIXELS if options.max_pixels is None else options.max_pixels
+    return ProcessSpec(choose_recipe(None, options), pixels, runtime)
+
+
 def choose_jobs(options: IndexOptions, photos: int, model: str = DEFAULT_MODEL) -> int:
     """How many worker processes: what was asked for, else one a core as memory and work allow.
 

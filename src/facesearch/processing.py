@@ -22,7 +22,7 @@ from facesearch.photos import (
     read_ahead,
     read_bytes,
 )
-from facesearch.recipes import Recipe
+from facesearch.recipes import DetectorOptions, Recipe
 from facesearch.records import (
     TRANSIENT_REASONS,
     Box,
@@ -117,11 +117,7 @@ class Pipeline:
         Raises:
             ModelError: a network failed.
         """
-        facts = photo.facts
-        shorter = min(facts.width, facts.height)
-        smallest = float(smallest_findable(self._recipe.detector, shorter, facts.scale))
-        found = self._detector.detect(photo.pixels, smallest * facts.scale)
-        return [scaled(face, 1 / facts.scale) for face in found]
+        return _detected(self._detector, self._recipe.detector, photo)
 
     def embed(self, photo: Photo, faces: Sequence[Face]) -> Embeddings:
         """(len(faces), dim) rows for faces given in upright original pixels.
@@ -238,6 +234,57 @@ class LazyPipeline:
             self._prepare()
             self._pipeline = self.spec()
         return self._pipeline
+
+
+class FaceFinder:
+    """The detector alone: faces of photos without the network that embeds them, nor its weights.
+
+    Safe in threads; loaded when a photo first needs it.
+    """
+
+    def __init__(self, spec: ProcessSpec, fetch: Fetch) -> None:
+        """Load nothing yet; ``fetch`` says how what is missing may be brought."""
+        self.limits = spec.limits
+        self._spec = spec
+        self._fetch = fetch
+        self._lock = threading.Lock()
+        self._detector: Detector | None = None
+
+    def find(self, photo: Photo) -> list[Face]:
+        """The photo's faces in reading order with their sharpness, in upright original pixels.
+
+        Raises:
+            WeightsError, DeviceError: the networks cannot be loaded.
+            ModelError: a network failed.
+        """
+        with self._lock:
+            found = _detected(self._loaded(), self._spec.recipe.detector, photo)
+        return [dataclasses.replace(face, sharpness=self._sharpness(photo, face)) for face in found]
+
+    def _sharpness(self, photo: Photo, face: Face) -> float:
+        recipe = self._spec.recipe
+        at_scale = scaled(face, photo.facts.scale)
+        try:
+            (crop,) = crop_faces(photo.pixels, [at_scale], recipe.crop, recipe.extractor.input_size)
+        except UsageError as error:  # a box outside the photo is the detector's fault
+            raise ModelError(str(error)) from error
+        return sharpness(crop)
+
+    def _loaded(self) -> Detector:
+        if self._detector is None:
+            spec = self._spec
+            make_ready(networks_of(spec.recipe.detector), spec.runtime, self._fetch)
+            self._detector = load_detector(spec.recipe.detector, spec.runtime)
+        return self._detector
+
+
+def _detected(detector: Detector, options: DetectorOptions, photo: Photo) -> list[Face]:
+    """The photo's faces in upright original pixels."""
+    facts = photo.facts
+    shorter = min(facts.width, facts.height)
+    smallest = float(smallest_findable(options, shorter, facts.scale))
+    found = detector.detect(photo.pixels, smallest * facts.scale)
+    return [scaled(face, 1 / facts.scale) for face in found]
 
 
 def scaled(face: Face, factor: float) -> Face:

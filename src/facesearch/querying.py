@@ -224,8 +224,8 @@ def look(
     notes: tuple[str, ...] = ()
     try:
         photo = open_photo(source, embedder.limits, name)
-        faces = _faces(embedder, name, photo, options.box)
-        asked = _asked(name, photo, faces, options.box)
+        faces = faces_of(embedder, name, photo, options.box)
+        asked = numbered(name, photo, faces, options.box)
         chosen = [0] if _is_whole(faces) else _choose(asked, options.face)
         notes = _notes(asked, chosen, photo, options.face, draw)
         embeddings = embedder.embed(photo, [faces[index] for index in chosen])
@@ -263,14 +263,20 @@ def called(name: str) -> str:
     return {"-": "standard input", "": "the photo"}.get(name, printable(name))
 
 
-def _faces(embedder: Embedder, name: str, photo: Photo, box: Box | None) -> list[Face]:
-    """The faces found, the one drawn by hand, or the photo as one item."""
+def faces_of(embedder: Embedder, name: str, photo: Photo, box: Box | None) -> list[Face]:
+    """The faces found, the one drawn by hand, or the photo as one item.
+
+    Raises:
+        UsageError: the box lies outside the photo.
+        ModelError: a network failed.
+    """
     if box is None:
         return embedder.detect(photo)
     return [Face(_inside(box, name, photo), (), 1.0)]
 
 
-def _asked(name: str, photo: Photo, faces: Sequence[Face], box: Box | None) -> Query:
+def numbered(name: str, photo: Photo, faces: Sequence[Face], box: Box | None) -> Query:
+    """A photo with its faces numbered from 1; 0 for one drawn by hand."""
     first = 1 if box is None else 0
     numbered = tuple(
         QueryFace(number, face.box, face.score)

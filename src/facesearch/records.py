@@ -7,6 +7,7 @@ any decoding at a smaller size), x to the right and y down, origin at the top le
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -371,3 +372,90 @@ class Tile:
     view: Pixels
     box: Box | None
     lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Up to which distance two faces count as those of one person.
+
+    ``fmr`` is the share of pairs of different people that lie so near or nearer, None where the
+    distances are not calibrated. Down to ``least_counted`` such shares are counted, below they are
+    a fitted line: ``counted`` says which of both ``fmr`` is.
+    """
+
+    max_distance: float
+    fmr: float | None = None
+    least_counted: float | None = None
+
+    @property
+    def counted(self) -> bool:
+        """Whether ``fmr`` was counted on pairs, and not foreseen by a line fitted to them."""
+        if self.fmr is None or self.least_counted is None:
+            return False
+        return self.fmr >= self.least_counted * (1 - 1e-9)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the chosen faces of two photos count as one person's, or the ``error`` that kept it
+    from being said.
+
+    ``first`` and ``second`` have all faces of each photo and the number of the one compared.
+    ``distance`` and ``similarity`` are those of ``Neighbor``. ``fmr`` is the share of pairs of
+    different people that lie as near as these two, ``probability`` that of one person if same and
+    different were equally likely beforehand; both None where the distances are not calibrated.
+    """
+
+    first: Query
+    second: Query
+    recipe: str
+    bound: Bound
+    same: bool | None = None
+    distance: float | None = None
+    similarity: float | None = None
+    probability: float | None = None
+    fmr: float | None = None
+    error: QueryError | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFaces:
+    """All faces of one photo in reading order, or the ``error`` why it could not be read.
+
+    ``content`` is the hash of its bytes in hex; its first 16 digits and a face's number are the
+    ``id`` of that face in answers of ``query``. ``width`` and ``height`` are of the upright
+    original.
+    """
+
+    path: str
+    faces: tuple[Face, ...] = ()
+    width: int = 0
+    height: int = 0
+    content: str = ""
+    error: QueryError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at on this machine. ``state`` is "ok", "warning" (it works, but)
+    or "problem" (something that is needed is broken); ``remedy`` is what to do, "" for nothing.
+    """
+
+    about: str
+    state: Literal["ok", "warning", "problem"]
+    text: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What works on this machine and what does not."""
+
+    version: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing that is needed is broken."""
+        return all(finding.state != "problem" for finding in self.findings)

@@ -53,11 +53,13 @@ def _tile(photo: Photo, box: Box | None, lines: tuple[str, ...]) -> Tile:
         return Tile(view, view, None, lines)
     scale = view.shape[1] / photo.facts.width
     small = Box(box.x * scale, box.y * scale, box.width * scale, box.height * scale)
-    return Tile(_fitted(_around(photo, box)), view, small, lines)
+    return Tile(_fitted(around(photo, box)), view, small, lines)
 
 
-def _around(photo: Photo, box: Box) -> Pixels:
-    """The square around a face, as far as the photo reaches."""
+def around(photo: Photo, box: Box) -> Pixels:
+    """The square around a face with some of its surroundings, as far as the photo reaches, in the
+    pixels of the photo as it was decoded.
+    """
     scale = photo.facts.scale
     half = max(box.width, box.height) * (0.5 + _AROUND) * scale
     x, y = (value * scale for value in box.center)
@@ -88,4 +90,4 @@ def thumbnail(
         photo = read_photo(str(path), PhotoLimits())
     except PhotoError:
         return None
-    return _fitted(photo.pixels if box is None else _around(photo, Box(*box)), side)
+    return _fitted(photo.pixels if box is None else around(photo, Box(*box)), side)

@@ -109,9 +109,9 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
         library.read = read  # type: ignore[attr-defined]
         return library
 
-    runtime._gpu_works.cache_clear()
+    runtime.gpu_works.cache_clear()
     yield put
-    runtime._gpu_works.cache_clear()
+    runtime.gpu_works.cache_clear()
 
 
 def _refusal(options: RuntimeOptions) -> str:

@@ -22,10 +22,13 @@ from facesearch.errors import EXIT_FAILED, EXIT_INTERRUPTED, FacesearchError
 COMMANDS = {
     "index": "index",
     "query": "query",
+    "verify": "verify",
+    "faces": "faces",
     "eval": "evaluate",
     "train": "train",
     "info": "info",
     "check": "check",
+    "doctor": "doctor",
     "push": "push",
     "pull": "pull",
     "roots": "roots",
@@ -68,7 +71,8 @@ def facesearch(
     facesearch index ~/Pictures          find every face, once
     facesearch query grandma.jpg -k 25   the 25 photos nearest to a face
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no face found, 130 interrupted.
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no face found, 4 different people (verify),
+    130 interrupted.
     """  # noqa: D301 - click reads the escape
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.ERROR,

@@ -52,7 +52,7 @@ class NumberedPictures:
 
     def _name(self, path: str) -> str:
         """A short plain name that none of the others has."""
-        plain = re.sub(r"[^\w.-]+", "_", Path(path).stem).strip("-_.")[:40] or "query"
+        plain = plain_name(path, "query")
         return f"{plain}-faces{f'-{self._drawn + 1}' if self._drawn else ''}.png"
 
 
@@ -67,18 +67,28 @@ class NoPictures:
         return f"no picture of the numbered faces: {self.why}"
 
 
+def plain_name(path: str, otherwise: str) -> str:
+    """A photo's name without its suffix, short and without what a shell would read."""
+    return re.sub(r"[^\w.-]+", "_", Path(path).stem).strip("-_.")[:40] or otherwise
+
+
 def require_sheet(target: Path) -> None:
-    """Refuses a contact sheet's name before anything is done for it.
+    """``require_picture`` for a contact sheet."""
+    require_picture(target, "contact sheet")
+
+
+def require_picture(target: Path, what: str) -> None:
+    """Refuses a picture's name before anything is done for it; messages call it ``what``.
 
     Raises:
-        UsageError: it is no name for a PNG, or that of a file which is no contact sheet.
+        UsageError: it is no name for a PNG, or that of a file that facesearch did not draw.
         FacesearchError: there is no such folder.
     """
     if target.suffix.lower() != ".png":
-        raise UsageError(f"{target}: a contact sheet is a PNG; name a file that ends in .png")
+        raise UsageError(f"{target}: a {what} is a PNG; name a file that ends in .png")
     if not target.absolute().parent.is_dir():
         raise FacesearchError(f"{target}: its folder does not exist; create it, or name another")
-    _refuse_others(target)
+    refuse_others(target, what)
 
 
 def draw_sheets(
@@ -101,7 +111,7 @@ def draw_sheets(
     answered = [result for result in report.results if result.error is None]
     for number, result in enumerate(answered, start=1):
         path = target if number == 1 else target.with_stem(f"{target.stem}-{number}")
-        _refuse_others(path)
+        refuse_others(path)
         asked = _query_tiles(result, sources, embedder)
         tiles = _neighbor_tiles(result, embedder, offline)
         totals = len(result.query.examples), len(result.neighbors)
@@ -110,13 +120,17 @@ def draw_sheets(
         say(f"contact sheet: {path.absolute()}")
 
 
-def _refuse_others(target: Path) -> None:
-    """A contact sheet may replace an earlier one, never a photo or anything else."""
+def refuse_others(target: Path, what: str = "contact sheet") -> None:
+    """A picture may replace an earlier one, never a photo or anything else.
+
+    Raises:
+        UsageError: it would.
+    """
     from facesearch.report.picture_file import is_ours
 
     if os.path.lexists(target) and not is_ours(target):
         raise UsageError(
-            f"{target}: there is a file already, no contact sheet; name another, or delete it"
+            f"{target}: there is a file already, no {what}; name another, or delete it"
         )
 
 

@@ -52,7 +52,8 @@ def _count(
         raise click.BadParameter(f"{value!r} is neither a number nor 'all'") from error
 
 
-def _box(context: click.Context, parameter: click.Parameter, value: str | None) -> Box | None:
+def box_option(context: click.Context, parameter: click.Parameter, value: str | None) -> Box | None:
+    """A box as people write it."""
     if value is None:
         return None
     try:
@@ -92,7 +93,7 @@ def _box(context: click.Context, parameter: click.Parameter, value: str | None) 
 )
 @click.option(
     "--box",
-    callback=_box,
+    callback=box_option,
     metavar="X,Y,W,H",
     help="Where the face is, in pixels of the upright photo, when none is found.",
 )
@@ -208,7 +209,7 @@ def query(
     if note := note_of(gallery):
         say(note)
     querying.check_space(gallery)
-    asked = dict(_asked(photos, offline))
+    asked = dict(asked_photos(photos, offline))
     warn_of_plain_output(path)
     if contact_sheet is not None:
         require_sheet(contact_sheet)
@@ -239,13 +240,17 @@ def _one_format(format_: Format, as_json: bool) -> Format:
     return "json" if as_json else format_
 
 
-def _asked(photos: Sequence[str], offline: bool) -> Iterator[Asked]:
-    """What was named; folders become their photos, standard input is read once."""
+def asked_photos(photos: Sequence[str], offline: bool) -> Iterator[Asked]:
+    """What was named; folders become their photos, standard input is read once.
+
+    Raises:
+        UsageError: an object in storage, offline.
+    """
     for name in dict.fromkeys(photos):
         if offline and isinstance(as_location(name), Address):
             raise UsageError(f"--offline: {name} lies on the network; leave the option out")
         if name == "-":
-            yield name, _standard_input()
+            yield name, standard_input()
         elif _is_folder(name):
             yield from _in_folder(name)
         else:
@@ -262,7 +267,8 @@ def _is_folder(name: str) -> bool:
     return not promises_photo(name) and is_folder(as_location(name))
 
 
-def _standard_input() -> bytes | PhotoError:
+def standard_input() -> bytes | PhotoError:
+    """All of it, or why it cannot be read."""
     from facesearch.photos import read_bytes
 
     try:

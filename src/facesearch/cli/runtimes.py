@@ -25,7 +25,17 @@ _CHOICES = {
 
 def runtime_choices(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --device, --runtime and --precision."""
-    for name, (known, help_) in reversed(_CHOICES.items()):
+    return _with_choices(command, tuple(_CHOICES))
+
+
+def detector_choices(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --device and --runtime: the detector has one precision."""
+    return _with_choices(command, ("--device", "--runtime"))
+
+
+def _with_choices(command: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
+    for name in reversed(names):
+        known, help_ = _CHOICES[name]
         choice = click.Choice(known)
         command = click.option(name, type=choice, default="auto", show_default=True, help=help_)(
             command

@@ -58,7 +58,7 @@ class OnnxNetwork:
 
 def knows(name: str, device: str) -> bool:
     """Whether it can run the network; on a GPU, only where its package for them is installed."""
-    return name in DRAWINGS and (device != "gpu" or CUDA in _providers())
+    return name in DRAWINGS and (device != "gpu" or CUDA in providers())
 
 
 def make_ready(name: str, options: RuntimeOptions, fetch: Fetch) -> None:
@@ -110,19 +110,20 @@ def _device(wanted: str) -> str:
     """
     if wanted == "cpu":
         return CPU
-    if CUDA in _providers() and (wanted == "gpu" or _gpu_works()):
+    if CUDA in providers() and (wanted == "gpu" or gpu_works()):
         return CUDA
     if wanted == "gpu":
-        raise DeviceError(f"ONNX Runtime finds no GPU here; {_gpu_remedy()}")
+        raise DeviceError(f"ONNX Runtime finds no GPU here; {gpu_remedy()}")
     return CPU
 
 
-def _providers() -> list[str]:
+def providers() -> list[str]:
+    """What the installed package could run on, in its own names."""
     return list(import_runtime().get_available_providers())
 
 
 @cache
-def _gpu_works() -> bool:
+def gpu_works() -> bool:
     """Whether the provider that is listed runs: the package for GPUs lists it on every machine."""
     from facesearch.runtimes.graphs.builder import GraphBuilder
 
@@ -136,7 +137,8 @@ def _gpu_works() -> bool:
     return bool(session.get_providers()[0] == CUDA)
 
 
-def _gpu_remedy() -> str:
+def gpu_remedy() -> str:
+    """What to do where the installed package knows no GPU."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:

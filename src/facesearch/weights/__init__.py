@@ -4,7 +4,7 @@ from facesearch.weights.arrays import load_arrays
 from facesearch.weights.cache import evaluations_of, home, locked, sha256_file, writing
 from facesearch.weights.download import Bar, BarFactory, NoBar
 from facesearch.weights.kept import KeptFile, bring, keep, kept, kept_file, sha256_of
-from facesearch.weights.manifest import KEPT, WeightFile, find, load_manifest
+from facesearch.weights.manifest import KEPT, WeightFile, find, load_manifest, names
 from facesearch.weights.pull import (
     WeightState,
     ensure,
@@ -37,6 +37,7 @@ __all__ = [
     "load_arrays",
     "load_manifest",
     "locked",
+    "names",
     "path_of",
     "pull",
     "pull_samples",

@@ -66,6 +66,11 @@ def load_manifest() -> dict[str, WeightFile]:
     return {name: _weight_file(name, entry) for name, entry in _manifest()["models"].items()}
 
 
+def names() -> list[str]:
+    """The names of all weights, in the manifest's order; no other package is asked."""
+    return list(_manifest()["models"])
+
+
 def load_archives() -> dict[str, Archive]:
     """All source archives by file name."""
     return {file: Archive(file, **entry) for file, entry in _manifest()["archives"].items()}
