@@ -62,7 +62,7 @@ def safe(shown: str) -> bool:
 
 
 @any_name
-@pytest.mark.parametrize("format", ["table", "json", "ndjson"])
+@pytest.mark.parametrize("format", ["table", "json", "ndjson", "csv"])
 def test_answers_steer_no_terminal(hostile, name, format):
     shown = render_query(hostile(name), format).decode("utf-8")
     assert safe(shown.replace("\x7f", ""))  # which JSON leaves, and no terminal minds
@@ -82,8 +82,7 @@ def test_at_a_terminal_no_format_steers_it(hostile, name, format):
 
 @any_name
 def test_no_cell_of_an_answer_is_a_formula(hostile, name):
-    name = name.replace("\ud800", "")
-    shown = render_query(hostile(name), "csv").decode("utf-8", "surrogateescape")
+    shown = render_query(hostile(name), "csv").decode()
     rows = list(csv.reader(io.StringIO(shown, newline="")))
     assert len(rows) == 3
     assert not [cell for row in rows for cell in row if cell.startswith(FORMULAS)]
