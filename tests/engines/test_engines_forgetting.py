@@ -11,6 +11,7 @@ from facesearch.errors import StoreMissingError, UsageError
 from facesearch.forgetting import ForgetOptions, Targets, allow, forget, memory_of, traces_left
 from facesearch.gallery import Search
 from facesearch.gallery.milvus.connection import Connection
+from facesearch.gallery.milvus.head import totals_of
 from facesearch.gallery.opening import describe, open_gallery, problems_of
 from facesearch.gallery.transfers import TransferOptions
 from facesearch.store import Store
@@ -100,6 +101,40 @@ def test_allowed_again(lite, library: Library) -> None:
     assert allow(lite, [path]) == 1
     assert library.run((), lite).new == 1
     assert_same(lite, library)
+
+
+def test_rows_are_counted_once_and_not_for_nothing(lite, library: Library, monkeypatch) -> None:
+    push(library.path, lite, TransferOptions())
+    one, two = (paths_of(library.store)[row] for row in rows_with(library.store, 2)[:2])
+    counted = []
+
+    def count(files):
+        counted.append(files)
+        return totals_of(files)
+
+    monkeypatch.setattr("facesearch.gallery.milvus.writer.totals_of", count)
+    for path, options in ((one, {}), (two, {"face": 1})):
+        go(lite, path, **options)
+        go(library.path, path, **options)
+        assert len(counted) == 1
+        counted.clear()
+    assert allow(lite, [one]) == 1
+    assert counted == []
+    assert allow(library.path, [one]) == 1
+    assert_same(lite, library)
+
+
+def test_single_faces_allowed_again(lite, library: Library) -> None:
+    push(library.path, lite, TransferOptions())
+    before = library.store.content_digest()
+    path = paths_of(library.store)[rows_with(library.store, 2)[0]]
+    for name in (lite, library.path):
+        go(name, path, face=1)
+        assert allow(name, [path]) == 1
+    assert_same(lite, library)
+    assert library.run((), lite).new == library.refresh().new == 1
+    assert_same(lite, library)
+    assert library.store.content_digest() == before
 
 
 def test_transfers_bring_nothing_back(lite, library: Library, tmp_path) -> None:
