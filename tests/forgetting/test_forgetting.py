@@ -24,24 +24,19 @@ from facesearch.store.assembly import must_not_be
 from facesearch.store.forgetting import rewrite
 from facesearch.store.forgotten import FacesLeftOut, Forgotten
 from facesearch.weights import evaluations_of
+from forgetting_calls import forget_now, rows_with
 from mapped_files import Windows
 from photo_library import Library, paths_of
 
 
 @pytest.fixture
-def library(tmp_path: Path, monkeypatch) -> Library:
-    monkeypatch.setenv("FACESEARCH_HOME", str(tmp_path / "cache"))
-    made = Library(tmp_path / "home")
-    made.add_many(24, "people/")
-    made.index()
-    made.embedded()
-    return made
+def library(people_library: Library) -> Library:
+    return people_library
 
 
 def photo_with(store: Store, faces: int) -> int:
     """The row of a file whose photo has so many faces."""
-    counts = np.asarray(store.contents.face_counts)[np.asarray(store.files.content)]
-    return int(np.flatnonzero(counts == faces)[0])
+    return rows_with(store, faces)[0]
 
 
 def path_at(store: Store, row: int) -> str:
@@ -50,10 +45,7 @@ def path_at(store: Store, row: int) -> str:
 
 def go(library: Library, *paths: object, **options):
     """Forgets without being asked."""
-    targets = Targets(
-        tuple(map(str, paths)), options.pop("face", None), tuple(options.pop("ids", ()))
-    )
-    return forget(library.path, targets, ForgetOptions(**options), lambda summary: True)
+    return forget_now(library.path, *paths, **options)
 
 
 def secrets_of(store: Store, row: int) -> list[bytes]:
@@ -310,8 +302,7 @@ def test_a_root_that_is_the_photo_goes_with_it(library: Library) -> None:
 def test_merging_and_splitting_bring_nothing_back(library: Library, tmp_path) -> None:
     store = library.store
     gone, partly = (path_at(store, photo_with(store, 2)), None)
-    counts = np.asarray(store.contents.face_counts)[np.asarray(store.files.content)]
-    partly = path_at(store, int(np.flatnonzero(counts == 2)[1]))
+    partly = path_at(store, rows_with(store, 2)[1])
     old = library.home / "old.npz"
     shutil.copy(library.path, old)
     go(library, gone)
