@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from photo_library import Library
 
 ROOT = Path(__file__).resolve().parents[1]
 NEEDS = ("weights", "lfw")
@@ -48,6 +52,35 @@ def lfw() -> Path:
     if not folder.is_dir():
         pytest.skip(f"{folder} is not there; name Labeled Faces in the Wild in FACESEARCH_LFW")
     return folder
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    """A folder of fake photos and its store, empty as yet; some rooms have one of their own."""
+    from photo_library import Library
+
+    return Library(tmp_path / "home")
+
+
+@pytest.fixture
+def busy_library(tmp_path: Path) -> Library:
+    """The same with real worker processes, whose networks are fake."""
+    from photo_library import Library
+
+    return Library(tmp_path / "home", processes=True)
+
+
+@pytest.fixture
+def people_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
+    """24 photos that are indexed, and a cache folder of their own."""
+    from photo_library import Library
+
+    monkeypatch.setenv("FACESEARCH_HOME", str(tmp_path / "cache"))
+    made = Library(tmp_path / "home")
+    made.add_many(24, "people/")
+    made.index()
+    made.embedded()
+    return made
 
 
 @pytest.fixture(autouse=True)

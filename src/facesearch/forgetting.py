@@ -194,6 +194,9 @@ def _nothing(left_out: LeftOut, entered: dict[str, Any]) -> None:
 def allow(name: StoreName, paths: Sequence[str], wait: bool = False) -> int:
     """Lets photos be indexed again that were forgotten; how many of these were.
 
+    A photo of which single faces were forgotten leaves the store with the others, and the next run
+    reads all of it: then every face has the number that it had.
+
     Args:
         name: the store's file, or a gallery in a search engine.
         paths: photos, which are read for their hashes, and folders of them.
@@ -211,12 +214,26 @@ def allow(name: StoreName, paths: Sequence[str], wait: bool = False) -> int:
     def change(store: Store) -> dict[str, Any]:
         return store.forgotten.without(found).into(store.head.entered)
 
+    in_part = [each for each in found if each in held.faces]
     if isinstance(name, EngineAddress):
         with _in_engine(name, ForgetOptions(wait=wait)) as (store, take_out):
-            take_out(LeftOut(_sorted(()), _sorted(())), change(store))
+            # Not in one step: where this is cut off in between, the faces are still left out.
+            take_out(_all_of(store, in_part), store.head.entered)
+            take_out(_all_of(store, ()), change(store))
+    elif in_part:
+        with held_for_writing(name, wait):
+            store = Store.open(name)
+            left_out, entered = _all_of(store, in_part), change(store)
+            del store  # Windows keeps what is mapped
+            rewrite(name, left_out, entered, SINGLE_FILE_BYTES, roots_stay=True)
     else:
         change_entered(name, change, wait)
     return len(found)
+
+
+def _all_of(store: Store, hashes: Collection[bytes]) -> LeftOut:
+    """Photos whole, by their hashes."""
+    return LeftOut(store.contents.with_hashes(hashes), _sorted(()))
 
 
 def traces_left(name: StoreName) -> list[str]:
@@ -457,7 +474,7 @@ def _taken_out(path: Path, hashes: Collection[bytes], wait: bool) -> list[Path]:
     with held_for_writing(path, wait):
         try:
             store = Store.open(path)
-            chosen = LeftOut(store.contents.with_hashes(hashes), _sorted(()))
+            chosen = _all_of(store, hashes)
             entered = dict(store.head.entered)
             del store
         except StoreError:

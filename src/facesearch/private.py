@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def make_folder(folder: Path) -> None:
@@ -24,8 +27,20 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written; nothing new is left beside it.
     """
+    with writing(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """``write_file`` for who writes piece by piece: what the block wrote when it ends.
+
+    Raises:
+        OSError: it cannot be written; nothing new is left beside it.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}.", suffix=".tmp")
-    _fill_and_name(handle, Path(name), path, content)
+    with _named(handle, Path(name), path) as file:
+        yield file
 
 
 def write_locked_file(path: Path, content: bytes) -> None:
@@ -37,13 +52,16 @@ def write_locked_file(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.unlink(missing_ok=True)
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    _fill_and_name(handle, temporary, path, content)
+    with _named(handle, temporary, path) as file:
+        file.write(content)
 
 
-def _fill_and_name(handle: int, temporary: Path, path: Path, content: bytes) -> None:
+@contextmanager
+def _named(handle: int, temporary: Path, path: Path) -> Iterator[BinaryIO]:
+    """A stream into an open temporary file, which gets its name when the block ends."""
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -168,3 +168,19 @@ def test_many_neighbours_do_not_take_all_memory(program, store, red, monkeypatch
     monkeypatch.setattr(tiles, "neighbor_tile", lambda *a: made.append(a) or before(*a))
     assert program("query", "me.png", "-k", "all", "--contact-sheet", "s.png").code == 0
     assert len(made) == 3
+
+
+def test_photos_of_any_name_are_drawn_within_their_tiles(program, folder, red):
+    names = [
+        *(b"a\x1b[2J\x07", b"line\nbreak", b"\xff\xfe" * 60, b"n" * 250, b"<script>alert(1)", b" "),
+        *("\u202egpj", "\U0001f469\u200d\U0001f467" * 20, "a" + "\u0301" * 100, "\u05ea\u05de"),
+    ]
+    for number, name in enumerate(names):
+        raw = name if isinstance(name, bytes) else name.encode()
+        draw(folder / "photos" / os.fsdecode(raw + b".png"), {RED: MIDDLE}, note=number)
+    enroll(folder / "faces.npz", [folder / "photos"])
+    done = program("query", "me.png", "-k", "all", "--contact-sheet", "odd.png")
+    assert done.code == 0, done.err
+    with Image.open(folder / "odd.png") as sheet:
+        assert sheet.format == "PNG"
+    assert share(folder / "odd.png", RED) > 0.05

@@ -141,6 +141,11 @@ def test_a_name_with_line_breaks_and_escapes_stays_on_its_line(program, folder, 
     assert "a\\nb\\x1b[2J.png" in done.out
     zero = program("query", "me.png", "--format", "paths0")
     assert zero.raw == os.fsencode(folder / "photos" / "a\nb\x1b[2J.png") + b"\0"
+    lines = program("query", "me.png", "--format", "paths")
+    assert (lines.code, lines.raw) == (0, b"")
+    assert "left out 1 photo with a line break in the name; --format paths0 has" in lines.err
+    (row,) = csv.DictReader(program("query", "me.png", "--format", "csv").lines)
+    assert row["relative_path"] == "a\\nb\\x1b[2J.png"
     (folder / "c\x1b[2J.jpg").write_bytes(b"")
     for format_ in ("table", "csv", "paths"):
         failed = program("query", "c\x1b[2J.jpg", "--format", format_)

@@ -15,8 +15,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from photo_library import Library
-
 SCRIPT = Path(__file__).with_name("ray_machines.py")
 
 
@@ -101,9 +99,3 @@ def machines(_machines: Machines, monkeypatch: pytest.MonkeyPatch) -> Machines:
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     return _machines
-
-
-@pytest.fixture
-def busy_library(tmp_path: Path) -> Library:
-    """A library whose networks are fake and run in processes of their own."""
-    return Library(tmp_path / "home", processes=True)

@@ -2,42 +2,25 @@
 
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pytest
 
 from facesearch.errors import StoreMissingError, UsageError
 from facesearch.forgetting import ForgetOptions, Targets, allow, forget, memory_of, traces_left
 from facesearch.gallery import Search
 from facesearch.gallery.milvus.connection import Connection
+from facesearch.gallery.milvus.head import totals_of
 from facesearch.gallery.opening import describe, open_gallery, problems_of
 from facesearch.gallery.transfers import TransferOptions
 from facesearch.store import Store
 from facesearch.transferring import pull, push
+from forgetting_calls import forget_now, rows_with
 from photo_library import Library, paths_of
 
 
 @pytest.fixture
-def library(tmp_path: Path, monkeypatch) -> Library:
-    monkeypatch.setenv("FACESEARCH_HOME", str(tmp_path / "cache"))
-    made = Library(tmp_path / "home")
-    made.add_many(24, "people/")
-    made.index()
-    made.embedded()
-    return made
-
-
-def go(name, *paths, **options):
-    targets = Targets(
-        tuple(map(str, paths)), options.pop("face", None), tuple(options.pop("ids", ()))
-    )
-    return forget(name, targets, ForgetOptions(**options), lambda summary: True)
-
-
-def rows_with(store: Store, faces: int) -> list[int]:
-    counts = np.asarray(store.contents.face_counts)[np.asarray(store.files.content)]
-    return np.flatnonzero(counts == faces).tolist()
+def library(people_library: Library) -> Library:
+    return people_library
 
 
 def answers(name, row):
@@ -60,8 +43,8 @@ def test_as_from_a_file(lite, library: Library) -> None:
     store = library.store
     one, two = (paths_of(store)[row] for row in rows_with(store, 2)[:2])
     for arguments, options in (((one,), {}), ((two,), {"face": 1})):
-        theirs = go(lite, *arguments, **options)
-        ours = go(library.path, *arguments, **options)
+        theirs = forget_now(lite, *arguments, **options)
+        ours = forget_now(library.path, *arguments, **options)
         assert theirs is not None
         assert ours is not None
         assert theirs.photos == ours.photos
@@ -76,18 +59,18 @@ def test_as_from_a_file(lite, library: Library) -> None:
     assert library.run((), lite, verify_content=True).forgotten == 1
     assert_same(lite, library)
     (photo_id,) = {face.id[:16] for face in ours.faces}
-    go(lite, ids=[f"{photo_id}-2"])
-    go(library.path, ids=[f"{photo_id}-2"])
+    forget_now(lite, ids=[f"{photo_id}-2"])
+    forget_now(library.path, ids=[f"{photo_id}-2"])
     assert_same(lite, library)
 
 
 def test_a_whole_folder_and_without_memory(lite, library: Library) -> None:
     push(library.path, lite, TransferOptions())
-    before = go(lite, library.photos / "people", dry_run=True)
+    before = forget_now(lite, library.photos / "people", dry_run=True)
     assert before is not None
     assert len(before.photos) == 24
     assert describe(lite).coverage.faces == before.embeddings
-    go(lite, library.photos / "people", remember=False)
+    forget_now(lite, library.photos / "people", remember=False)
     assert describe(lite).coverage.faces == 0
     assert not memory_of(lite)
     assert library.run((library.photos,), lite).new == 24
@@ -96,10 +79,44 @@ def test_a_whole_folder_and_without_memory(lite, library: Library) -> None:
 def test_allowed_again(lite, library: Library) -> None:
     push(library.path, lite, TransferOptions())
     path = paths_of(library.store)[rows_with(library.store, 2)[0]]
-    go(lite, path)
+    forget_now(lite, path)
     assert allow(lite, [path]) == 1
     assert library.run((), lite).new == 1
     assert_same(lite, library)
+
+
+def test_rows_are_counted_once_and_not_for_nothing(lite, library: Library, monkeypatch) -> None:
+    push(library.path, lite, TransferOptions())
+    one, two = (paths_of(library.store)[row] for row in rows_with(library.store, 2)[:2])
+    counted = []
+
+    def count(files):
+        counted.append(files)
+        return totals_of(files)
+
+    monkeypatch.setattr("facesearch.gallery.milvus.writer.totals_of", count)
+    for path, options in ((one, {}), (two, {"face": 1})):
+        forget_now(lite, path, **options)
+        forget_now(library.path, path, **options)
+        assert len(counted) == 1
+        counted.clear()
+    assert allow(lite, [one]) == 1
+    assert counted == []
+    assert allow(library.path, [one]) == 1
+    assert_same(lite, library)
+
+
+def test_single_faces_allowed_again(lite, library: Library) -> None:
+    push(library.path, lite, TransferOptions())
+    before = library.store.content_digest()
+    path = paths_of(library.store)[rows_with(library.store, 2)[0]]
+    for name in (lite, library.path):
+        forget_now(name, path, face=1)
+        assert allow(name, [path]) == 1
+    assert_same(lite, library)
+    assert library.run((), lite).new == library.refresh().new == 1
+    assert_same(lite, library)
+    assert library.store.content_digest() == before
 
 
 def test_transfers_bring_nothing_back(lite, library: Library, tmp_path) -> None:
@@ -108,11 +125,11 @@ def test_transfers_bring_nothing_back(lite, library: Library, tmp_path) -> None:
     old = library.home / "old.npz"
     shutil.copy(library.path, old)
     whole, partly = (paths_of(store)[row] for row in rows_with(store, 2)[:2])
-    go(lite, whole)
+    forget_now(lite, whole)
     with pytest.raises(UsageError, match=r"has 1 photos or faces that .* has forgotten"):
         push(old, lite, TransferOptions())
-    go(library.path, whole)
-    go(library.path, partly, face=1)
+    forget_now(library.path, whole)
+    forget_now(library.path, partly, face=1)
     with pytest.raises(UsageError, match="has forgotten"):
         pull(lite, library.path, TransferOptions())
     push(library.path, lite, TransferOptions())
@@ -169,4 +186,4 @@ def test_what_was_cut_off_goes_on(lite, library: Library, monkeypatch) -> None:
 
 def test_no_gallery(lite) -> None:
     with pytest.raises(StoreMissingError):
-        go(lite, "x.jpg")
+        forget_now(lite, "x.jpg")

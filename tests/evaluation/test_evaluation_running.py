@@ -10,8 +10,10 @@ from facesearch.datasets import Label
 from facesearch.errors import DatasetError, StoreError, UsageError
 from facesearch.evaluation import Limit, read_dataset
 from facesearch.evaluation.enrolment import enrol
+from facesearch.forgetting import ForgetOptions, Targets, forget, traces_left
 from facesearch.results import Evaluation
 from facesearch.store import Store
+from facesearch.store.entered import change_entered
 from small_store import MIDDLE, RED, draw, enroll
 
 
@@ -215,3 +217,42 @@ def test_what_a_build_took_is_remembered(color_people):
     assert json.loads(cost.read_text())["photos_per_second"] > 0
     again = color_people.evaluate(fresh=True, protocols=("all-identities",))
     assert system(again).cost.photos_per_second > 0
+
+
+@pytest.mark.parametrize("face", [None, 1])
+def test_what_a_store_has_forgotten_no_evaluation_brings_back(color_people, face):
+    store, gone = color_people.home / "faces.npz", color_people.folder / "ann" / "ann_0001.png"
+    enroll(store, [color_people.folder])
+    forget(store, Targets((str(gone),), face), ForgetOptions(), lambda summary: True)
+    copy = str(shutil.copy(gone, color_people.folder / "bob" / "copy.png"))
+    for found in (
+        color_people.evaluate(store=store, protocols=("all-identities",)),
+        color_people.evaluate("mtcnn-facenet", store=store, protocols=("all-identities",)),
+    ):
+        assert system(found).state == "done"
+        assert system(found).identification[0].probes == found.dataset.photos == 11
+    assert {str(gone), copy}.isdisjoint(color_people.read)
+    assert traces_left(store) == []
+    assert any("left out 2 photos that" in line for line in color_people.said)
+    color_people.evaluate("mtcnn-facenet")
+    assert not {str(gone), copy}.isdisjoint(color_people.read)
+
+
+def test_a_photo_of_the_size_of_a_forgotten_one_stays(color_people):
+    store, gone = color_people.home / "faces.npz", color_people.folder / "ann" / "ann_0001.png"
+    enroll(store, [color_people.folder])
+    size = gone.stat().st_size
+    other = color_people.folder / "bob" / "bob_0001.png"
+    other.write_bytes(other.read_bytes().ljust(size, b"x")[:size])
+    forget(store, Targets((str(gone),)), ForgetOptions(), lambda summary: True)
+    found = color_people.evaluate(store=store, protocols=("all-identities",))
+    assert found.dataset.photos == 11
+
+
+def test_a_memory_that_cannot_be_read_ends_all(color_people):
+    store = color_people.home / "faces.npz"
+    enroll(store, [color_people.folder])
+    change_entered(store, lambda held: {"forgotten": 7}, False)
+    with pytest.raises(StoreError, match="what was forgotten is not to be read"):
+        color_people.evaluate("mtcnn-facenet", store=store)
+    assert color_people.read == []

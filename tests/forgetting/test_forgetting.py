@@ -24,24 +24,19 @@ from facesearch.store.assembly import must_not_be
 from facesearch.store.forgetting import rewrite
 from facesearch.store.forgotten import FacesLeftOut, Forgotten
 from facesearch.weights import evaluations_of
+from forgetting_calls import forget_now, rows_with
 from mapped_files import Windows
 from photo_library import Library, paths_of
 
 
 @pytest.fixture
-def library(tmp_path: Path, monkeypatch) -> Library:
-    monkeypatch.setenv("FACESEARCH_HOME", str(tmp_path / "cache"))
-    made = Library(tmp_path / "home")
-    made.add_many(24, "people/")
-    made.index()
-    made.embedded()
-    return made
+def library(people_library: Library) -> Library:
+    return people_library
 
 
 def photo_with(store: Store, faces: int) -> int:
     """The row of a file whose photo has so many faces."""
-    counts = np.asarray(store.contents.face_counts)[np.asarray(store.files.content)]
-    return int(np.flatnonzero(counts == faces)[0])
+    return rows_with(store, faces)[0]
 
 
 def path_at(store: Store, row: int) -> str:
@@ -50,10 +45,7 @@ def path_at(store: Store, row: int) -> str:
 
 def go(library: Library, *paths: object, **options):
     """Forgets without being asked."""
-    targets = Targets(
-        tuple(map(str, paths)), options.pop("face", None), tuple(options.pop("ids", ()))
-    )
-    return forget(library.path, targets, ForgetOptions(**options), lambda summary: True)
+    return forget_now(library.path, *paths, **options)
 
 
 def secrets_of(store: Store, row: int) -> list[bytes]:
@@ -238,6 +230,56 @@ def test_allowed_again(library: Library) -> None:
     assert library.store.content_digest() == before
 
 
+def test_single_faces_that_are_allowed_again_come_back_as_they_were(library: Library) -> None:
+    before = library.store.content_digest()
+    row = photo_with(library.store, 2)
+    path, content = path_at(library.store, row), int(library.store.files.content[row])
+    probe = library.store.embeddings([library.store.contents.face_stop(content) - 1])
+    ids = ids_near(library, probe)
+    go(library, path, face=1)
+    library.embedded()
+    assert allow(library.path, [path]) == 1
+    assert library.store.head.entered == {}
+    assert ids_near(library, probe) < ids, "no face is numbered otherwise meanwhile"
+    assert library.problems() == []
+    assert library.refresh().new == 1
+    assert library.embedded() == [library.name(path)]
+    assert library.store.content_digest() == before
+    assert ids_near(library, probe) == ids
+    assert allow(library.path, [path]) == 0
+
+
+def ids_near(library: Library, probe: np.ndarray) -> set[str]:
+    found = NpzGallery(library.store).search(probe, ["q"], Search(None, by="face"))
+    return {near.id for near in found}
+
+
+def test_a_photo_that_is_a_root_is_read_again_when_a_face_is_allowed(library: Library) -> None:
+    alone = library.add("alone.jpg", "people/001.jpg xy", root=library.home / "elsewhere")
+    library.index(alone)
+    before = library.store.content_digest()
+    assert len(library.store.roots) == 2
+    go(library, alone, face=1)
+    assert allow(library.path, [alone]) == 1
+    assert library.refresh().new == 1
+    assert library.store.content_digest() == before
+
+
+def test_to_allow_a_face_is_done_in_one_step(library: Library, monkeypatch) -> None:
+    path = path_at(library.store, photo_with(library.store, 2))
+    go(library, path, face=1)
+    before, held = library.store.content_digest(), library.store.head.entered
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", stopping(os.replace, [0]))
+        patch.setattr(Path, "replace", stopping(Path.replace, [0]))
+        with pytest.raises(Stopped):
+            allow(library.path, [path])
+    assert library.store.content_digest() == before
+    assert library.store.head.entered == held
+    assert allow(library.path, [path]) == 1
+    assert library.refresh().new == 1
+
+
 def test_labels_of_what_goes_go_too(library: Library, tmp_path) -> None:
     labels = tmp_path / "labels.csv"
     labels.write_text("people/000.jpg,Ann\npeople/001.jpg,Ben\nnot/there.jpg,Cleo\n")
@@ -260,8 +302,7 @@ def test_a_root_that_is_the_photo_goes_with_it(library: Library) -> None:
 def test_merging_and_splitting_bring_nothing_back(library: Library, tmp_path) -> None:
     store = library.store
     gone, partly = (path_at(store, photo_with(store, 2)), None)
-    counts = np.asarray(store.contents.face_counts)[np.asarray(store.files.content)]
-    partly = path_at(store, int(np.flatnonzero(counts == 2)[1]))
+    partly = path_at(store, rows_with(store, 2)[1])
     old = library.home / "old.npz"
     shutil.copy(library.path, old)
     go(library, gone)

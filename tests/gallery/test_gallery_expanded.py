@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from facesearch.errors import UsageError
+from facesearch.errors import StoreError, UsageError
 from facesearch.gallery import Search, Where, expanded
 from facesearch.gallery.npz import NpzGallery
 from facesearch.records import PhotoEntry
 from facesearch.store import Store, StoreWriter, check_store
+from facesearch.store.segments import block_checksum
+from made_mutants import written
 from small_store import result_of_rows, store_of_rows
 
 DIM = 4
@@ -261,3 +263,20 @@ def test_rows_of_any_length_are_searched_exactly(tmp_path, scale):
     assert [near.relative_path for near in found] == [
         f"{n:03}" for n in np.lexsort((np.arange(300), distances))[:30]
     ]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, 1e19, 0.0, 1e-45])
+def test_rows_that_no_network_made_are_one_line(tmp_path, value):
+    rows = unit(np.random.default_rng(5).normal(size=(30, DIM)))
+    path = tmp_path / "faces.npz"
+    store_of_rows(path, [("a.jpg", rows)])
+    with np.load(path) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    arrays["faces.embedding"][7] = value
+    arrays["faces.checksum"] = np.array([block_checksum(arrays["faces.embedding"])], np.uint32)
+    path.write_bytes(written(arrays))
+    gallery = NpzGallery(Store.open(path))
+    with pytest.raises(StoreError, match=r"cannot be searched .* facesearch check") as told:
+        gallery.search(rows[:1], ["q"], Search(3, expand=True))
+    assert "\n" not in str(told.value)

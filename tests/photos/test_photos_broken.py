@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import os
 import socket
@@ -11,44 +10,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, TiffImagePlugin
+from PIL import TiffImagePlugin
 
+from every_format import samples
 from facesearch.errors import PhotoError
 from facesearch.photos import PhotoLimits, hash_file, read_bytes, read_header, read_photo
 from facesearch.records import REASONS
 from odd_photos import encoded, lopsided_picture
 
 LIMITS = PhotoLimits(max_pixels=2_000_000)
-
-
-@functools.cache
-def samples() -> dict[str, bytes]:
-    """One small file of each format and of the variants that take other ways in the decoders."""
-    picture = lopsided_picture((40, 30))
-    exif = Image.Exif()
-    exif[0x0112], exif[0x010F], exif[0x0132] = 6, "Maker", "2010:01:02 03:04:05"
-    exif.get_ifd(0x8769)[0x9003] = "2010:01:02 03:04:05"
-    more = {"save_all": True, "append_images": [picture.rotate(90, expand=False)] * 2}
-    cut_out = picture.convert("RGBA")
-    cut_out.putalpha(128)
-    return {
-        "JPEG": encoded(picture, "JPEG", exif=exif),
-        "JPEG progressive": encoded(picture, "JPEG", progressive=True),
-        "JPEG CMYK": encoded(picture.convert("CMYK"), "JPEG"),
-        "PNG": encoded(picture, "PNG", exif=exif),
-        "PNG 16": encoded(picture.convert("I;16"), "PNG"),
-        "APNG": encoded(cut_out, "PNG", **more),
-        "WEBP": encoded(picture, "WEBP", exif=exif, **more),
-        "WEBP lossless": encoded(cut_out, "WEBP", lossless=True),
-        "BMP": encoded(picture, "BMP"),
-        "GIF": encoded(picture, "GIF", **more),
-        "TIFF": encoded(picture, "TIFF", exif=exif, **more),
-        "TIFF LZW": encoded(picture, "TIFF", compression="tiff_lzw"),
-        "TIFF JPEG": encoded(picture, "TIFF", compression="jpeg"),
-        "BigTIFF": encoded(picture.convert("F"), "TIFF", big_tiff=True),
-        "HEIF": encoded(picture, "HEIF"),
-        "AVIF": encoded(picture, "AVIF", exif=exif),
-    }
 
 
 NAMES = sorted(samples())

@@ -13,11 +13,6 @@ from facesearch.scoping import Scope, choose_scopes, needed_roots
 from photo_library import Library
 
 
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library(tmp_path / "home")
-
-
 def test_a_scope_covers_what_lies_below_it() -> None:
     part = Scope(0, Path("/p"), "a/b")
     assert [part.covers(key) for key in ("a/b", "a/b/c.jpg", "a/bc", "a", "b")] == [

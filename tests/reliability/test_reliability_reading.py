@@ -28,17 +28,6 @@ DEADLY = {
 }
 
 
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library(tmp_path / "home")
-
-
-@pytest.fixture
-def busy_library(tmp_path: Path) -> Library:
-    """The same with real worker processes."""
-    return Library(tmp_path / "home", processes=True)
-
-
 def reasons_of(library: Library, summary: IndexSummary) -> dict[str, str]:
     return {library.name(failure.path): failure.reason for failure in summary.failures}
 

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from facesearch.records import Box, Progress
-from facesearch.report import FORMATS, Format, render_query
+from facesearch.report import FORMATS, Format, escape, render_query
+from facesearch.report.paths import left_out
 from facesearch.report.spreadsheet import COLUMNS
 
 # As os.listdir gives them on Linux: any bytes but "/" and NUL.
@@ -28,7 +29,7 @@ def loaded(report, format="json"):
 
 
 def rows_of(report):
-    text = render_query(report, "csv").decode("utf-8", "surrogateescape")
+    text = render_query(report, "csv").decode()
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
@@ -195,20 +196,21 @@ def test_csv_carries_any_name_and_runs_no_formula(report_of, found, neighbor, na
     report = report_of(found(neighbor(path=name, relative_path=name, example=name), path=name))
     (row,) = rows_of(report)
     for column in ("query", "path", "relative_path", "example"):
-        assert os.path.normpath(os.fsencode(row[column])) == os.path.normpath(os.fsencode(name))
+        assert row[column].removeprefix("./") == escape(name).removeprefix("./")
         assert row[column] == "-" or row[column][0] not in "=+-@\t\r\n＝＋－＠"
 
 
 @pytest.mark.parametrize("start", "=+-@\t\r\n＝＋－＠")
 def test_csv_defuses_formulas(report_of, found, neighbor, failed, start):
     bad = f"{start}HYPERLINK(1)"
+    shown = escape(bad)
     error = replace(failed.error, code=bad)
     first, second = rows_of(
         report_of(found(neighbor(path=bad, taken=bad)), replace(failed, error=error))
     )
-    assert first["path"] == f"./{bad}"
-    assert first["taken"] == f"'{bad}"
-    assert second["error"].startswith(f"'{bad}")
+    assert first["path"] == f"./{shown}"
+    assert first["taken"] == f"'{shown}"
+    assert second["error"].startswith(f"'{shown}")
 
 
 def test_csv_leaves_standard_input_and_negative_numbers_alone(report_of, found, neighbor):
@@ -252,6 +254,15 @@ def test_paths_are_raw_and_each_is_there_once(report_of, found, neighbor, failed
     )
     expected = [b"/b.jpg", b"/photos/\xff\x1b.jpg", b"/c.jpg"]
     assert render_query(report, format) == b"".join(path + end for path in expected)
+
+
+@pytest.mark.parametrize("breaking", ["\n", "\r", "\r\n"])
+def test_a_name_of_two_lines_is_no_line(report_of, found, neighbor, breaking):
+    odd = f"/photos/a{breaking}/etc/passwd"
+    report = report_of(found(neighbor(path="/b.jpg"), neighbor(path=odd)))
+    assert render_query(report, "paths") == b"/b.jpg\n"
+    assert render_query(report, "paths0") == f"/b.jpg\0{odd}\0".encode()
+    assert left_out(report) == [odd]
 
 
 def test_every_format_is_registered():

@@ -142,6 +142,18 @@ def test_nothing_covers_anything_in_a_tile(opened, width):
     assert page.evaluate(_STICKING_OUT) == []
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_long_name_leaves_room_for_the_figures(opened, width):
+    page, _, _ = opened(width)
+    assert page.evaluate(_TOO_WIDE) == []
+
+
+_TOO_WIDE = """() => [...document.querySelectorAll('.scroll tbody th')].filter(name => {
+  const box = name.closest('.scroll'), scrolls = box.scrollWidth > box.clientWidth;
+  return scrolls && name.offsetWidth > 0.5 * box.clientWidth
+    || name.scrollWidth > name.clientWidth + 1;
+}).map(name => name.textContent)"""
+
 _STICKING_OUT = """() => [...document.querySelectorAll('.tile')].slice(0, 80).filter(tile => {
   const outer = tile.getBoundingClientRect();
   return [...tile.children].some(child => {

@@ -4,10 +4,12 @@ import csv
 import io
 import json
 import re
+import unicodedata
 from dataclasses import replace
 
 import pytest
 from made_evaluation import made_evaluation
+from PIL import Image, ImageDraw, ImageFont
 
 from facesearch.records import Failure, IndexSummary, QueryError, RootAway
 from facesearch.report import escape, escape_lines, render_index_summary, render_query
@@ -62,7 +64,7 @@ def safe(shown: str) -> bool:
 
 
 @any_name
-@pytest.mark.parametrize("format", ["table", "json", "ndjson"])
+@pytest.mark.parametrize("format", ["table", "json", "ndjson", "csv"])
 def test_answers_steer_no_terminal(hostile, name, format):
     shown = render_query(hostile(name), format).decode("utf-8")
     assert safe(shown.replace("\x7f", ""))  # which JSON leaves, and no terminal minds
@@ -82,8 +84,7 @@ def test_at_a_terminal_no_format_steers_it(hostile, name, format):
 
 @any_name
 def test_no_cell_of_an_answer_is_a_formula(hostile, name):
-    name = name.replace("\ud800", "")
-    shown = render_query(hostile(name), "csv").decode("utf-8", "surrogateescape")
+    shown = render_query(hostile(name), "csv").decode()
     rows = list(csv.reader(io.StringIO(shown, newline="")))
     assert len(rows) == 3
     assert not [cell for row in rows for cell in row if cell.startswith(FORMULAS)]
@@ -115,6 +116,57 @@ def test_letters_in_pictures_are_those_that_are_read(name):
     pieces = [piece for _, piece in Lettering()._pieces(name)]
     assert safe("".join(pieces))
     assert "\n" not in "".join(pieces)
+
+
+STACKS = ["\u0301" * 200, "\u0301\u200d" * 200, "\u0489\u0323\ufe0f" * 90]
+
+
+@pytest.mark.parametrize("marks", STACKS, ids=["one", "joined", "mixed"])
+def test_no_pile_of_marks_reaches_other_lines(marks):
+    shown = escape(f"a{marks}b{marks}.jpg")
+    assert shown.startswith("a" + marks.replace("\u200d", "")[0])
+    runs = re.findall("[\u0301\u0489\u0323\ufe0f\u200d]+", shown)
+    assert all(len(run.replace("\u200d", "")) <= 4 for run in runs)
+    assert shown.endswith(".jpg")
+    lettering = Lettering()
+    canvas = Image.new("L", (400, 200))
+    text = lettering.shorten(f"a{marks}.jpg", 20, 360)
+    lettering.draw(ImageDraw.Draw(canvas), (20, 150), text, 20, 255)
+    _, top, right, bottom = canvas.getbbox()
+    assert top > 150 - 45
+    assert bottom < 150 + 25
+    assert right < 390
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Nguyễn Thị Hồng",
+        "e\u0323\u0302",
+        "น้ำตก ผู้ใหญ่",
+        "שָׁלוֹם",
+        "नमस्ते",
+        "1\ufe0f\u20e3",
+        "👩\u200d👧",
+    ],
+)
+def test_what_people_write_stays(text):
+    assert escape(text) == text
+    assert escape(unicodedata.normalize("NFD", text)) == unicodedata.normalize("NFD", text)
+
+
+def test_letters_that_show_nothing_are_named():
+    shown = "\\u115f\\u1160\\u3164\\uffa0\\u2800\\u034f"
+    assert escape("\u115f\u1160\u3164\uffa0\u2800\u034f") == shown
+
+
+@pytest.mark.parametrize("mark", "\u3000\u2003\u0e49\u094d\u1ab0\U000e0100", ids=ascii)
+def test_no_box_stands_for_a_character_that_no_font_has(mark):
+    lettering = Lettering()
+    for home, piece in lettering._pieces(f"a{mark}.jpg"):
+        if mark in piece:
+            font = lettering._font(home, 20).font_variant(layout_engine=ImageFont.Layout.BASIC)
+            assert bytes(font.getmask(mark)) != bytes(font.getmask("\U0010ffff"))
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from facesearch.errors import FacesearchError, StoreError
 from facesearch.store import Root, Store, archive, check_store, schema
 from facesearch.store.archive import Archive, Member, write_archive
 from facesearch.store.check import check_path
+from facesearch.store.entered import change_entered
 
 
 @pytest.fixture
@@ -50,6 +51,26 @@ def test_equal_content_equal_bytes(photos, tmp_path, monkeypatch):
     with photos.open(tmp_path / "faces.npz") as writer:
         writer.finish()
     assert first == (tmp_path / "faces.npz").read_bytes()
+
+
+def test_a_huge_description_is_neither_parsed_nor_written(small, photos, monkeypatch):
+    huge = np.full((64 << 20) + 1, ord(" "), np.uint8)
+    whole = Member("meta", "|u1", huge.shape, (huge,))
+    head = Store.open(small).head
+    write(small, [whole])
+    monkeypatch.setattr("facesearch.store.heads.decode", lambda raw, path: pytest.fail("parsed"))
+    with pytest.raises(StoreError, match=r"faces\.npz: .*its description takes 64 MiB") as told:
+        Store.open(small)
+    assert "\n" not in str(told.value)
+    monkeypatch.undo()
+    photos.build(small.with_name("sound.npz"), ["a"])
+    before = small.with_name("sound.npz").read_bytes()
+    monkeypatch.setattr("facesearch.store.segments.MAX_META", len(head.encode()) + 100)
+    labels = {"labels": {f"{number}.jpg": "Ann" for number in range(100)}}
+    with pytest.raises(StoreError, match="nothing was changed"):
+        change_entered(small.with_name("sound.npz"), lambda store: labels, False)
+    assert small.with_name("sound.npz").read_bytes() == before
+    assert sorted(path.name for path in small.parent.iterdir() if ".tmp" in path.name) == []
 
 
 def test_members_are_stored_in_order_aligned_and_timeless(small):

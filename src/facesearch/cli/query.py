@@ -325,8 +325,12 @@ def _tell(report: QueryReport, format_: Format) -> None:
         for note in result.notes if bare else ():
             say(note)
     if bare:
-        from facesearch.report import coverage_line
+        from facesearch.report import count, coverage_line
+        from facesearch.report.paths import left_out
 
+        if format_ == "paths" and (odd := left_out(report)):
+            names = count(len(odd), "photo")
+            say(f"left out {names} with a line break in the name; --format paths0 has them")
         say(coverage_line(report.coverage))
 
 

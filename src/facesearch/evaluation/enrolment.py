@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from facesearch import locations
 from facesearch.datasets import Label, identity, identity_of
-from facesearch.errors import DatasetError, StoreError
+from facesearch.errors import DatasetError, PhotoError, StoreError
+from facesearch.photos import hash_file
 from facesearch.querying import most_prominent
 from facesearch.records import Box, QueryFace
 from facesearch.results import FourNumbers
@@ -88,6 +89,42 @@ def read_dataset(
             "folder of their name, or give --labels FILE.csv"
         )
     return Dataset(folder, tuple(keys), names, groups, limit)
+
+
+def without_forgotten(dataset: Dataset, store: Store) -> Dataset:
+    """The data set without the photos that a store has forgotten, whole or faces on them: another
+    system numbers faces otherwise, so which face it was cannot be told there.
+
+    Raises:
+        StoreError: what the store has forgotten makes no sense.
+    """
+    forgotten = store.forgotten
+    hashes = {*forgotten.photos, *forgotten.faces}
+    sizes = {*forgotten.photos.values(), *_sizes(store, forgotten.faces)}
+    kept = [
+        number
+        for number, key in enumerate(dataset.keys)
+        if not hashes or not _is_among(dataset.folder / key, hashes, sizes)
+    ]
+    if len(kept) == len(dataset.keys):
+        return dataset
+    keys = tuple(dataset.keys[number] for number in kept)
+    return replace(dataset, keys=keys, names=tuple(dataset.names[number] for number in kept))
+
+
+def _sizes(store: Store, hashes: Collection[bytes]) -> Iterator[int]:
+    """In bytes, of the photos with these hashes; 0 for one that the store does not have."""
+    for each in hashes:
+        rows = [store.files.of_content(row) for row in store.contents.with_hashes([each]).tolist()]
+        yield next((int(store.files.size[files[0]]) for files in rows if len(files)), 0)
+
+
+def _is_among(path: Path, hashes: Collection[bytes], sizes: Collection[int]) -> bool:
+    """Whether a photo has one of the hashes; 0 among the sizes is any size."""
+    try:
+        return (0 in sizes or path.stat().st_size in sizes) and hash_file(path) in hashes
+    except (OSError, PhotoError):
+        return False  # nobody can embed it either, and who tries will say why
 
 
 def _limited(keys: list[str], limit: Limit) -> list[str]:

@@ -21,7 +21,7 @@ from facesearch.datasets import Pair, read_pairs
 from facesearch.errors import FacesearchError, InterruptedRunError, StoreError, WeightsError
 from facesearch.evaluation import costs, kept_results
 from facesearch.evaluation.comparing import compare
-from facesearch.evaluation.enrolment import Dataset, Enrolled, enrol, held_files
+from facesearch.evaluation.enrolment import Dataset, Enrolled, enrol, held_files, without_forgotten
 from facesearch.evaluation.identification import (
     Enrolment,
     IdentificationOptions,
@@ -106,14 +106,17 @@ def evaluate(
     Args:
         dataset: photos of known people.
         systems: what to compare; the first is what others are compared with.
-        store: a store that is used where it fits, besides those kept in the cache folder.
+        store: a store that is used where it fits, besides those kept in the cache folder; photos
+            that it has forgotten, or faces on them, are left out of it all.
         options: see ``EvalOptions``.
         hooks: progress and messages.
 
     Raises:
         DatasetError: a protocol cannot be run on this data set, whatever the system.
+        StoreError: what the store has forgotten cannot be read.
         InterruptedRunError: Ctrl-C; finished systems and stores are kept.
     """
+    dataset = _allowed(dataset, store, hooks)
     work = _Work(dataset, store, options, hooks)
     hooks.on_forecast([work.forecast(system) for system in systems])
     records = []
@@ -134,7 +137,18 @@ def measure(
     dataset: Dataset, system: System, store: Path, options: EvalOptions, hooks: EvalHooks
 ) -> SystemRecord:
     """One system over the data set, with what comparing it needs; see ``evaluate``."""
-    return _Work(dataset, store, options, hooks).record(system)
+    return _Work(_allowed(dataset, store, hooks), store, options, hooks).record(system)
+
+
+def _allowed(dataset: Dataset, store: Path | None, hooks: EvalHooks) -> Dataset:
+    """The photos that the store has not forgotten."""
+    if store is None or not store.exists():
+        return dataset
+    left = without_forgotten(dataset, Store.open(store))
+    if lacking := len(dataset.keys) - len(left.keys):
+        photos = "1 photo" if lacking == 1 else f"{lacking:,} photos"
+        hooks.on_message(f"left out {photos} that {store} has forgotten, or faces of")
+    return left
 
 
 @dataclass(frozen=True, slots=True)

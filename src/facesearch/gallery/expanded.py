@@ -20,6 +20,7 @@ from facesearch.gallery.nearest import Ints, NeighborLists, Queries, add_neighbo
 from facesearch.records import Embeddings
 from facesearch.search import SearchBackend, load_backend
 from facesearch.search.distances import euclidean
+from facesearch.search.shapes import require_unit
 from facesearch.store import FaceKeys, Store, face_keys, load_derived, save_derived
 
 MANY_FACES = 1_000_000
@@ -55,6 +56,7 @@ class ExpandedFaces:
         self._store = store
         keys = face_keys(store)
         rows = store.embeddings(keys.ids)
+        require_unit(rows)
         graph = _kept_graph(store, keys)
         if graph is None:
             due = update(keys, load_derived(store, NAME))

@@ -123,7 +123,8 @@ class _Glyphs:
         self.has = cache(self._has)
         self._font: ImageFont.FreeTypeFont | None = None
         try:
-            self._font = _load(path, _PROBE_SIZE)
+            # Unshaped, for shaping puts a circle under a mark, also under one that is missing.
+            self._font = _load(path, _PROBE_SIZE, ImageFont.Layout.BASIC)
             self._missing = self._picture(_NO_CHARACTER)
         except OSError:  # a bitmap font without this size, or a broken file: it has none for us
             return
@@ -131,7 +132,7 @@ class _Glyphs:
     def _has(self, character: str) -> bool:
         if self._font is None:
             return False
-        return character.isspace() or self._picture(character) != self._missing
+        return character == " " or self._picture(character) != self._missing
 
     def _picture(self, character: str) -> tuple[tuple[int, int], bytes]:
         assert self._font is not None
@@ -139,12 +140,12 @@ class _Glyphs:
         return mask.size, bytes(mask)
 
 
-def _load(path: Path, size: int) -> ImageFont.FreeTypeFont:
+def _load(path: Path, size: int, layout: ImageFont.Layout | None = None) -> ImageFont.FreeTypeFont:
     if path == _DEFAULT:
         font = ImageFont.load_default(size)
         assert isinstance(font, ImageFont.FreeTypeFont)
         return font
-    return ImageFont.truetype(path, size)
+    return ImageFont.truetype(path, size, layout_engine=layout)
 
 
 def _length(font: ImageFont.FreeTypeFont, text: str) -> float:

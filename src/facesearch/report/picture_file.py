@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 from PIL import Image, PngImagePlugin
 
+from facesearch import private
 from facesearch.errors import FacesearchError
 
 _SOFTWARE = "facesearch"
@@ -30,7 +29,8 @@ def write_png(image: Image.Image, path: str | Path) -> None:
     """
     target = Path(path)
     try:
-        _write_beside(image, target)
+        with private.writing(target) as file:
+            image.save(file, format="PNG", pnginfo=_signature())
     except OSError as error:
         raise FacesearchError(
             f"{target}: the picture cannot be written ({error.strerror or error}); "
@@ -42,15 +42,3 @@ def _signature() -> PngImagePlugin.PngInfo:
     texts = PngImagePlugin.PngInfo()
     texts.add_text("Software", _SOFTWARE)
     return texts
-
-
-def _write_beside(image: Image.Image, target: Path) -> None:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".facesearch-", suffix=".png")
-    beside = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            image.save(file, format="PNG", pnginfo=_signature())
-        beside.replace(target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise

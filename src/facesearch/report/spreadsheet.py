@@ -8,6 +8,7 @@ from datetime import datetime
 
 from facesearch.records import Neighbor, QueryReport, QueryResult
 from facesearch.report.facts import box_facts, rounded, significant
+from facesearch.report.terminal import escape
 
 COLUMNS = (
     "query",
@@ -44,33 +45,32 @@ Cell = str | float | None
 def render(report: QueryReport, now: datetime) -> bytes:
     """A header, then a row for each neighbour and for each query that has no answer.
 
-    Lines end with a line feed, text is quoted and in UTF-8, names that are not UTF-8 keep their
-    bytes. "also" is a JSON list. A path that a spreadsheet would run as a formula gets "./" before
-    it, which names the same file.
+    Lines end with a line feed, text is quoted and in UTF-8. Characters that steer a terminal, line
+    breaks and bytes that are not UTF-8 show as escapes. "also" is a JSON list. A path that a
+    spreadsheet would run as a formula gets "./" before it, which names the same file.
     """
     import csv
 
     text = io.StringIO()
-    # Quoting all text, because the writer leaves a lone carriage return bare otherwise.
     writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     writer.writerow(COLUMNS)
     for result in report.results:
         writer.writerows(_rows(result))
-    return text.getvalue().encode("utf-8", "surrogateescape")
+    return text.getvalue().encode()
 
 
 def _rows(result: QueryResult) -> list[list[Cell]]:
     query: list[Cell] = [_path(result.query.path), result.query.face]
     if result.error is not None:
         blanks: list[Cell] = [None] * (len(COLUMNS) - len(query) - 1)
-        return [[*query, *blanks, plain_text(f"{result.error.code}: {result.error.message}")]]
+        return [[*query, *blanks, _text(f"{result.error.code}: {result.error.message}")]]
     return [[*query, *_cells(neighbor), None] for neighbor in result.neighbors]
 
 
 def _cells(neighbor: Neighbor) -> list[Cell]:
     return [
         neighbor.rank,
-        plain_text(neighbor.id),
+        _text(neighbor.id),
         _path(neighbor.path),
         _path(neighbor.root),
         _path(neighbor.relative_path),
@@ -80,11 +80,11 @@ def _cells(neighbor: Neighbor) -> list[Cell]:
         rounded(neighbor.similarity, 6),
         rounded(neighbor.probability, 6),
         significant(neighbor.expected_false_matches, 4),
-        plain_text(neighbor.band) or None,
+        _text(neighbor.band) or None,
         *(box_facts(neighbor.box) or [None] * 4),
         neighbor.width,
         neighbor.height,
-        plain_text(neighbor.taken),
+        _text(neighbor.taken),
         rounded(neighbor.score, 4),
         _path(neighbor.example),
     ]
@@ -92,7 +92,12 @@ def _cells(neighbor: Neighbor) -> list[Cell]:
 
 def _path(path: str) -> str:
     # "-" alone stands for standard input and is no formula.
-    return f"./{path}" if path != "-" and path.startswith(_FORMULA_STARTS) else path
+    formula = path != "-" and path.startswith(_FORMULA_STARTS)
+    return escape(f"./{path}" if formula else path)
+
+
+def _text(text: str) -> str:
+    return escape(plain_text(text))
 
 
 def plain_text(text: str) -> str:

@@ -30,10 +30,11 @@ from facesearch.store.sealing import Key, SealedFile, is_sealed, read_header, un
 ALIGNMENT = 64
 ZIP64_LIMIT = 0xFFFFFFFF
 META = "meta"
+MAX_META = 64 << 20
+"""Bytes that a store's description may take; one that claims more is not even parsed."""
 
 _DTYPES = frozenset({"<f4", "<i4", "<i8", "<u4", "|u1"})
 _MAX_MEMBERS = 200
-_MAX_META = 64 << 20
 _MAX_TOLD = 200  # characters
 _DATE = 0x21  # 1980-01-01, the first day a zip can name
 _ALIGN_EXTRA = 0xD935  # the extra field that Android's zipalign pads with
@@ -381,7 +382,7 @@ def peek_meta(path: Path) -> bytes | None:
         return None
     _, shape, length = parsed
     begin = start + length
-    if len(shape) != 1 or shape[0] > min(_MAX_META, len(view) - begin):
+    if len(shape) != 1 or shape[0] > min(MAX_META, len(view) - begin):
         return None
     return bytes(view[begin : begin + shape[0]])
 

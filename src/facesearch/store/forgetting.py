@@ -15,7 +15,14 @@ from facesearch.store.reader import Store, real_location
 from facesearch.store.writer import SINGLE_FILE_BYTES, rebuild_path
 
 
-def rewrite(path: Path, left_out: LeftOut, entered: dict[str, Any], single_file_bytes: int) -> None:
+def rewrite(
+    path: Path,
+    left_out: LeftOut,
+    entered: dict[str, Any],
+    single_file_bytes: int,
+    *,
+    roots_stay: bool = False,
+) -> None:
     """Writes the store anew without what is left out; its lock must be held.
 
     In one step the new one takes the old one's place; what was computed from the old one goes. A
@@ -26,35 +33,41 @@ def rewrite(path: Path, left_out: LeftOut, entered: dict[str, Any], single_file_
         left_out: what goes, by numbers of the store as it is.
         entered: what people entered, from now on.
         single_file_bytes: embeddings up to this size end in one file.
+        roots_stay: also those that are one photo which goes, so that it is read again.
 
     Raises:
         StoreError: it could not be written; then nothing else has changed.
     """
     with storing(path):
         Layout(rebuild_path(path)).discard()
-    _write(path, left_out, entered, single_file_bytes)
+    _write(path, left_out, entered, (single_file_bytes, roots_stay))
     clear(path)  # when the old one is not mapped here any more
 
 
-def _write(path: Path, left_out: LeftOut, entered: dict[str, Any], single_file_bytes: int) -> None:
+def _write(
+    path: Path, left_out: LeftOut, entered: dict[str, Any], settings: tuple[int, bool]
+) -> None:
+    single_file_bytes, roots_stay = settings
     store = Store.open(path)
-    kept, numbers = _roots(store, left_out)
+    kept, numbers = _roots(store, set() if roots_stay else _spent(store, left_out))
     head = replace(store.head, roots=kept, next_root=len(kept), derived={}, entered=entered)
     merge = assemble([Source(store, numbers)], lambda contents: left_out)
     write_store(path, head, merge, single_file_bytes, store.key)
 
 
-def _roots(store: Store, left_out: LeftOut) -> tuple[tuple[Root, ...], list[int]]:
-    """The roots that stay, and the new id of each of those before. A root that is a photo goes with
-    it, for its name is that of the photo.
-    """
+def _spent(store: Store, left_out: LeftOut) -> set[int]:
+    """The roots that are a photo which goes: such a root's name is that of the photo."""
     files = store.files
-    spent = {
+    return {
         int(files.root[row])
         for content in left_out.contents.tolist()
         for row in files.of_content(content).tolist()
         if not files.path(row)
     }
+
+
+def _roots(store: Store, spent: set[int]) -> tuple[tuple[Root, ...], list[int]]:
+    """The roots that stay, and the new id of each of those before."""
     kept = [index for index in range(len(store.roots)) if index not in spent]
     numbers = {index: number for number, index in enumerate(kept)}
     roots = tuple(replace(store.roots[index], id=number) for index, number in numbers.items())

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from facesearch.errors import StoreError, StoreMissingError, StoreTooNewError
-from facesearch.store.archive import META, Archive, peek_meta
+from facesearch.store.archive import MAX_META, META, Archive, damaged, peek_meta
 from facesearch.store.head import Head, decode
 
 _TRIES = 20
@@ -120,6 +120,9 @@ def heads_on_disk(location: Path) -> Iterator[Head]:
 def _open(path: Path, file: Path) -> tuple[Head, Archive]:
     try:
         archive = Archive.open(file)
+        size = archive.array(META).nbytes
+        if size > MAX_META:
+            raise damaged(path, f"its description takes {size >> 20:,} MiB")
         raw = archive.verified(META).tobytes()
     except StoreMissingError:
         raise

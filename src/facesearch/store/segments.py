@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facesearch.errors import StoreError
 from facesearch.store import schema
-from facesearch.store.archive import META, Archive, Member, damaged
+from facesearch.store.archive import MAX_META, META, Archive, Member, damaged
 from facesearch.store.head import encode_json
 from facesearch.store.sealing import Key
 
@@ -146,7 +147,17 @@ def segment_members(
 
 
 def meta_member(text: bytes) -> Member:
-    """The ``meta`` array that every store file begins with."""
+    """The ``meta`` array that every store file begins with.
+
+    Raises:
+        StoreError: it is larger than readers take.
+    """
+    if len(text) > MAX_META:
+        raise StoreError(
+            f"labels, roots and what was forgotten take {len(text) >> 20:,} MiB, and a store has "
+            f"room for {MAX_META >> 20}; nothing was changed: give fewer labels, or forget with "
+            "--no-memory"
+        )
     array = np.frombuffer(text, np.uint8)
     return Member(META, "|u1", array.shape, (array,))
 

@@ -207,11 +207,14 @@ class MilvusWriter:
         left = must_not_be(store.contents, store.forgotten)
         if left:
             self.take_out(left, store.head.entered)
+            return
         assert self._gallery is not None
-        if sweep_faces(self._faces, Wanted(self.store)):
+        if sweep_faces(self._faces, Wanted(store)):
             self._compact()
-        if self._gallery.run is None:
-            self._count_anew(self._gallery)
+        # The shadow was filled from the rows that there are.
+        counted = self._gallery.counted(coverage_of(store))
+        if self._gallery.run is None and counted != self._gallery:
+            self._write_head(counted)
 
     def take_out(self, left_out: LeftOut, entered: dict[str, Any]) -> None:
         """Photos and faces go for good; what people entered is said first, so that whoever is cut
@@ -220,11 +223,25 @@ class MilvusWriter:
         Raises:
             StoreError: it could not be written; the same again goes on.
         """
-        store, shadow = self.store, self._of_run
         assert self._gallery is not None
         before = self._gallery
         self._gallery = replace(before, entered=entered)
         write_head(self._head_table, self._gallery)
+        if left_out:
+            self._delete(left_out)
+            # Not as the shadow counts, which still has the single faces.
+            counted = replace(
+                self._gallery, run=before.run, entered=entered, totals=totals_of(self._files)
+            )
+            write_head(self._head_table, counted)
+            self._gallery = counted
+        self._written = self._gallery
+        self._compact()
+
+    def _delete(self, left_out: LeftOut) -> None:
+        """The rows of photos and faces, and of single faces also what their photo's files say."""
+        assert self._gallery is not None
+        store, shadow = self.store, self._of_run
         forgotten = store.forgotten
         of_photo: dict[int, list[int]] = defaultdict(list)
         photos = store.faces.content_of(left_out.faces)
@@ -248,15 +265,6 @@ class MilvusWriter:
                 self.remove(index[root], entry.key)
         self.commit()
         sweep_faces(self._faces, Wanted(self.store))
-        self._count_anew(replace(self._gallery, run=before.run, entered=entered))
-        self._compact()
-
-    def _count_anew(self, head: GalleryHead) -> None:
-        """Writes a head with totals that follow from the rows."""
-        counted = replace(head, totals=totals_of(self._files))
-        if counted != self._written:
-            write_head(self._head_table, counted)
-            self._written = self._gallery = counted
 
     def _compact(self) -> None:
         """Asks the engine to write its files without the rows that went."""
