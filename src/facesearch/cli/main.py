@@ -23,6 +23,7 @@ COMMANDS = {
     "train": "train",
     "info": "info",
     "check": "check",
+    "repair": "repair",
     "push": "push",
     "pull": "pull",
     "roots": "roots",
