@@ -103,5 +103,5 @@ def _line(photo: LostPhoto) -> str:
     if not photo.lost:
         return f"{photo.path}: lost, for what was known of it is damaged"
     numbers = ", ".join(map(str, photo.lost))
-    what = "face" if len(photo.lost) == 1 else "faces"
-    return f"{photo.path}: lost, for {what} {numbers} of {photo.faces} are damaged"
+    what, are = ("face", "is") if len(photo.lost) == 1 else ("faces", "are")
+    return f"{photo.path}: lost, for {what} {numbers} of {photo.faces} {are} damaged"
