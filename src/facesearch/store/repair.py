@@ -335,10 +335,10 @@ def _found(file: Path, sealed: str) -> Found | None:
 
 def _ends_with(file: Path, digest: str) -> bool:
     """Whether a file says at its end that it has this digest."""
-    with suppress(OSError), file.open("rb") as opened:
-        opened.seek(-min(len(digest), file.stat().st_size), os.SEEK_END)
-        return opened.read() == digest.encode()
-    return False
+    try:
+        return bytes(bytes_of(file)[-len(digest) :]) == digest.encode()
+    except (FileNotFoundError, StoreError):
+        return False
 
 
 def _with_headers(left: Remains, found: Found) -> Remains:

@@ -37,6 +37,10 @@ _MAGIC_WITHIN = 512  # bytes behind a local header's begin
 _HEADER_BYTES = 1024
 _MOST_DIRECTORY_ENTRIES = 200
 _MOST_MEMBERS = 400  # looked at in one file, whatever it holds
+_MOST_LOOSE = 16  # places where embeddings may begin
+_MOST_CLAIMS = 4  # on one member
+_MOST_READ = 48  # times the file, in looking for arrays
+_MOST_MENDED = 256 << 20  # bytes that are gone through for a wrong one
 _NAME = re.compile(b"(%s)\\.npy" % b"|".join(re.escape(name.encode()) for name in NAMES))
 _SEAL = re.compile(rb"facesearch sha256:([0-9a-f]{64})")
 _EMBEDDING = "faces.embedding"
@@ -73,6 +77,7 @@ class Found:
         arrays: the same as arrays, read-only.
         loose: where the bytes of embeddings may lie that are not sound as a whole.
         mended: arrays of which one byte was put right, proven by the file's digest.
+        read, gone_through: how many bytes were, in looking for arrays and for a wrong byte.
     """
 
     path: Path
@@ -82,6 +87,8 @@ class Found:
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     loose: list[int] = field(default_factory=list)
     mended: list[str] = field(default_factory=list)
+    read: int = 0
+    gone_through: int = 0
 
     @property
     def size(self) -> int:
@@ -214,11 +221,13 @@ def _spot(view: memoryview, at: int, directory: list[tuple[int, _Claim]]) -> _Sp
         return None
     claims = [*([local[0]] if local else ()), *(each for each in listed if each.name == name)]
     claims += [claim for _, claim in directory if claim.name == name]
+    claims = list(dict.fromkeys(claims))[:_MOST_CLAIMS]
     starts = [local[1]] if local else []
     starts += [data_offset(name, at, claim.size) for claim in claims]
     magic = bytes(view[at : at + _MAGIC_WITHIN]).find(_MAGIC)
     starts += [at + magic] if magic >= 0 else []
-    return _Spot(at, name, tuple(dict.fromkeys(claims)), tuple(dict.fromkeys(starts)))
+    starts = [start for start in dict.fromkeys(starts) if start < len(view)]
+    return _Spot(at, name, tuple(claims), tuple(starts))
 
 
 def _local(view: memoryview, at: int) -> tuple[_Claim, int] | None:
@@ -269,18 +278,28 @@ def _take(found: Found, spot: _Spot) -> bool:
             dtype, shape, length = header
             end = start + length + math.prod(shape) * np.dtype(dtype).itemsize
             raw = found.view[start:end] if end <= len(found.view) else None
-            if raw is not None and zlib.crc32(raw) in crcs:
+            if raw is not None and _crc(found, raw) in crcs:
                 return _keep(found, spot.name, raw)
         for size in sizes:
             for text in _headers(spot.name, size):
                 data = found.view[start + len(text) : start + size]
                 whole = len(text) + len(data) == size
-                if whole and zlib.crc32(data, zlib.crc32(text)) in crcs:
+                if whole and _crc(found, data, zlib.crc32(text)) in crcs:
                     return _keep(found, spot.name, memoryview(text + bytes(data)))
     if spot.name == _EMBEDDING:
-        found.loose += [start for start in spot.starts if start not in found.loose]
-        found.loose += [end - size for size in sizes for end in _ends(found.view, spot)]
+        ends = [end - size for size in sizes for end in _ends(found.view, spot)]
+        found.loose = list(dict.fromkeys([*found.loose, *spot.starts, *ends]))[:_MOST_LOOSE]
     return False
+
+
+def _crc(found: Found, raw: memoryview, before: int = 0) -> int | None:
+    """CRC-32 of some bytes; None when that was asked too often, for a stranger's file may ask it
+    without end.
+    """
+    found.read += len(raw)
+    if found.read > _MOST_READ * found.size:
+        return None
+    return zlib.crc32(raw, before)
 
 
 def _ends(view: memoryview, spot: _Spot) -> Iterator[int]:
@@ -336,7 +355,7 @@ def _mend(found: Found, broken: Iterable[_Spot], sealed: str) -> None:
         return
     held = dict(found.members), dict(found.arrays)
     for name, places in spots.items():
-        tries = (raw for spot in places for raw in _mended(found.view, spot))
+        tries = (raw for spot in places for raw in _mended(found, spot))
         if not any(_keep(found, name, memoryview(raw)) for raw in tries):
             break
     if found.digest() == sealed:
@@ -345,8 +364,10 @@ def _mend(found: Found, broken: Iterable[_Spot], sealed: str) -> None:
     found.members, found.arrays = held
 
 
-def _mended(view: memoryview, spot: _Spot) -> Iterator[bytes]:
+def _mended(found: Found, spot: _Spot) -> Iterator[bytes]:
     for claim in spot.claims:
         for start in spot.starts:
-            if start + claim.size <= len(view):
-                yield from one_byte_mended(view[start : start + claim.size], claim.crc)
+            raw = found.view[start : start + claim.size]
+            found.gone_through += len(raw)
+            if len(raw) == claim.size and found.gone_through <= _MOST_MENDED:
+                yield from one_byte_mended(raw, claim.crc)
