@@ -411,6 +411,17 @@ def test_what_lies_inside_an_array_is_no_array(tmp_path):
     assert list(find_arrays(outer).arrays) == ["files.path_blob"]
 
 
+def test_the_directory_may_end_anywhere(photos, path):
+    photos.build(path, KEYS)
+    raw = path.read_bytes()
+    start = raw.index(b"PK\1\2")
+    for end in range(start, len(raw), 23):
+        for gap in (0, 700):  # bytes that are missing before it move all that it says
+            path.write_bytes(raw[: start - 1200] + raw[start - 1200 + gap : end])
+            found = find_arrays(path)
+            assert len(found.arrays) == len(schema.NAMES) + 1 or gap, end
+
+
 def test_one_wrong_byte_is_found_from_the_checksum():
     source = random.Random(3)
     for length in (1, 2, 3, 64, 5000):

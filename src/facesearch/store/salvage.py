@@ -78,6 +78,7 @@ class Found:
         loose: where the bytes of embeddings may lie that are not sound as a whole.
         mended: arrays of which one byte was put right, proven by the file's digest.
         read, gone_through: how many bytes were, in looking for arrays and for a wrong byte.
+        end: where the array ends that was found last.
     """
 
     path: Path
@@ -89,6 +90,7 @@ class Found:
     mended: list[str] = field(default_factory=list)
     read: int = 0
     gone_through: int = 0
+    end: int = 0
 
     @property
     def size(self) -> int:
@@ -169,24 +171,15 @@ def _spots(found: Found) -> Iterator[_Spot]:
     for _ in range(_MOST_MEMBERS):
         spot = _spot(view, at, directory)
         if spot is not None:
+            found.end = 0
             yield spot
-            taken = found.members.get(spot.name)
-            if taken is not None:
-                at = max(at + 1, _end_of(found, spot))
+            if found.end > at:
+                at = found.end
                 continue
         following = _following(view, at, spot, directory)
         if following is None:
             return
         at = following
-
-
-def _end_of(found: Found, spot: _Spot) -> int:
-    size = len(found.members[spot.name])
-    raw = found.members[spot.name]
-    for start in spot.starts:
-        if found.view[start : start + size] == raw:
-            return start + size
-    return spot.starts[0] + size  # its header was put right
 
 
 def _following(
@@ -279,12 +272,14 @@ def _take(found: Found, spot: _Spot) -> bool:
             end = start + length + math.prod(shape) * np.dtype(dtype).itemsize
             raw = found.view[start:end] if end <= len(found.view) else None
             if raw is not None and _crc(found, raw) in crcs:
+                found.end = end
                 return _keep(found, spot.name, raw)
         for size in sizes:
             for text in _headers(spot.name, size):
                 data = found.view[start + len(text) : start + size]
                 whole = len(text) + len(data) == size
                 if whole and _crc(found, data, zlib.crc32(text)) in crcs:
+                    found.end = start + size
                     return _keep(found, spot.name, memoryview(text + bytes(data)))
     if spot.name == _EMBEDDING:
         ends = [end - size for size in sizes for end in _ends(found.view, spot)]
