@@ -155,7 +155,7 @@ def test_a_file_that_came_to_the_disk_in_part(
     record(f"a power cut leaves the {which} in part", outcomes)
     path.write_bytes(bytes(len(data)))
     if which == "head":  # nothing says that it was a store, so nothing replaces it
-        with pytest.raises(StoreError, match="not a facesearch store"):
+        with pytest.raises(StoreError, match="delete it and run facesearch index"):
             power_cut.library.index(rebuild=True)
         path.unlink()
     power_cut.library.index(rebuild=True)

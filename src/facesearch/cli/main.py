@@ -29,6 +29,7 @@ COMMANDS = {
     "info": "info",
     "check": "check",
     "doctor": "doctor",
+    "repair": "repair",
     "push": "push",
     "pull": "pull",
     "roots": "roots",

@@ -127,6 +127,15 @@ def named_store(argument: StoreName | None, option: StoreName | None) -> Path:
     return existing_store(_one(argument, option))
 
 
+def named_path(argument: StoreName | None, option: StoreName | None) -> Path:
+    """``choose_store`` for a command that takes it as an argument too.
+
+    Raises:
+        UsageError: both are given, or it is in a search engine.
+    """
+    return choose_store(_one(argument, option))
+
+
 def _one(argument: StoreName | None, option: StoreName | None) -> StoreName | None:
     if argument is not None and option is not None:
         raise UsageError(f"name one store, {argument} or --store {option}")

@@ -208,6 +208,25 @@ class _Array:
     offset: int
 
 
+def data_offset(name: str, offset: int, size: int) -> int:
+    """Where the bytes of a member lie whose local header is at ``offset``."""
+    return _Placed(name, offset, size, 0).data_offset
+
+
+def digest_of(members: Iterable[tuple[str, memoryview]]) -> str:
+    """SHA-256 (hex) of the file that has these members (name, bytes with their header)."""
+    placed: list[_Placed] = []
+    digest = hashlib.sha256()
+    offset = 0
+    for name, raw in members:
+        placed.append(_Placed(name, offset, len(raw), zlib.crc32(raw)))
+        digest.update(placed[-1].local_header())
+        digest.update(raw)
+        offset = placed[-1].end
+    digest.update(_directory(placed, offset))
+    return digest.hexdigest()
+
+
 class Archive:
     """A store file, mapped for reading; arrays are views into the map.
 
@@ -295,14 +314,19 @@ class Archive:
 
     def _parse(self) -> tuple[str, dict[str, _Array]]:
         if not _starts_as_store(self._view):
+            if not any(self._view[:ALIGNMENT]):
+                raise StoreError(
+                    f"{self.path}: the file begins with zeros, as after a crash of the machine; "
+                    "run facesearch repair, or delete it and run facesearch index"
+                )
             raise foreign(self.path)
         comment_at = self._length - _COMMENT_LENGTH
         end_at = comment_at - _END.size
         comment = _COMMENT_FORM.fullmatch(self._view[max(comment_at, 0) :])
         if end_at < 0 or comment is None:
             raise StoreError(
-                f"{self.path}: the store is cut short or its end is damaged; bring back a copy, "
-                "or run facesearch index --rebuild"
+                f"{self.path}: the store is cut short or its end is damaged; run facesearch "
+                "repair, or bring back a copy"
             )
         placed, directory_at = self._read_directory(end_at)
         if bytes(self._view[directory_at:comment_at]) != _directory(placed, directory_at):
@@ -354,7 +378,7 @@ class Archive:
         start = placed.data_offset
         if bytes(self._view[placed.offset : start]) != placed.local_header():
             raise self._damaged(f"the header of {placed.name} is not as it was written")
-        parsed = _read_npy_header(self._view[start : start + min(placed.size, 1024)])
+        parsed = read_npy_header(self._view[start : start + min(placed.size, 1024)])
         if parsed is None:
             raise self._damaged(f"{placed.name} is not an array")
         dtype, shape, length = parsed
@@ -377,7 +401,7 @@ def peek_meta(path: Path) -> bytes | None:
         return None
     fields = _LOCAL.unpack_from(view, 0)
     start = _LOCAL.size + fields[9] + fields[10]
-    parsed = _read_npy_header(view[start : start + 1024])
+    parsed = read_npy_header(view[start : start + 1024])
     if parsed is None:
         return None
     _, shape, length = parsed
@@ -390,8 +414,8 @@ def peek_meta(path: Path) -> bytes | None:
 def damaged(path: Path, what: str) -> StoreError:
     """The error for a store whose bytes are not those that were written."""
     return StoreError(
-        f"{path}: the store is damaged ({in_short(what)}); see facesearch check, then bring back "
-        "a copy or run facesearch index --rebuild"
+        f"{path}: the store is damaged ({in_short(what)}); see facesearch check, then run "
+        "facesearch repair, or bring back a copy"
     )
 
 
@@ -463,8 +487,8 @@ def _map(path: Path) -> mmap.mmap:
             raise foreign(path)
         if status.st_size == 0:
             raise StoreError(
-                f"{path}: the file is empty, no store; bring back a copy, or delete it and run "
-                "facesearch index"
+                f"{path}: the file is empty, no store; run facesearch repair, or delete it "
+                "and run facesearch index"
             )
         return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
     except OSError as error:
@@ -495,7 +519,7 @@ def _is_absurd(shape: tuple[int, ...], item: int) -> bool:
     return math.prod(size or 1 for size in shape) * item >= 1 << 62
 
 
-def _read_npy_header(view: memoryview) -> tuple[str, tuple[int, ...], int] | None:
+def read_npy_header(view: memoryview) -> tuple[str, tuple[int, ...], int] | None:
     """(dtype, shape, header length) of an array, None where it is not in the exact form."""
     raw = bytes(view)
     if len(raw) < 10:
