@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from facesearch.errors import RecipeMismatchError
@@ -189,13 +189,13 @@ class Recipe:
 def _require_kinds(recipe: Recipe) -> None:
     """Raise where a value is of another kind than it should be."""
     usual = Recipe()
-    parts: list[tuple[object, object]] = [(recipe.detector, usual.detector)]
+    parts: list[tuple[Any, Any]] = [(recipe.detector, usual.detector)]
     parts += [(recipe.extractor, usual.extractor)]
     parts += [(crop, usual.crop) for crop in recipe.crops]
     for given, like in parts:
         # Not ``asdict``: it copies all that a stranger wrote, and every opening of a store asks.
-        for name in like.__dataclass_fields__:
-            _require_kind(name, getattr(given, name), getattr(like, name))
+        for each in fields(like):
+            _require_kind(each.name, getattr(given, each.name), getattr(like, each.name))
     _require_kind("name", recipe.name, usual.name)
     if recipe.max_side is not None:
         _require_kind("max_side", recipe.max_side, 0)

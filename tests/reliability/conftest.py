@@ -51,7 +51,7 @@ def record(request: pytest.FixtureRequest, rows: Rows) -> Record:
 
 @pytest.fixture(scope="session")
 def quick_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder in memory, where the system has one: no row waits for a disk that it does not try."""
+    """A folder in memory, where the system has one: rows that try no disk wait for none."""
     memory = Path("/dev/shm")
     if not os.access(memory, os.W_OK):
         yield tmp_path_factory.mktemp("quick")
