@@ -23,7 +23,7 @@ from facesearch.index_options import (
     plan_options,
     with_remembered,
 )
-from facesearch.locations import Address, Location
+from facesearch.locations import Address, Location, as_location
 from facesearch.photos import printable
 from facesearch.planning import make_plan, settle_gone
 from facesearch.recipes import Recipe
@@ -66,6 +66,7 @@ def intent_of(paths: Sequence[Location], store: Path, options: IndexOptions) -> 
     """
     held = _held(store, options)
     options = with_remembered(held, options)
+    _ask_once(held, paths, options)
     recipe = choose_recipe(held, options)
     anew = options.rebuild or (held is not None and recipe != held.recipe)
     if options.offline:
@@ -134,6 +135,7 @@ def _take_engine(
     try:
         held = writer.held
         options = with_remembered(held, options)
+        _ask_once(held, paths, options)
         recipe = choose_recipe(held, replace(options, redetect=True))
         if options.offline:
             _refuse_network(_looked_at(held, paths))
@@ -153,6 +155,16 @@ def all_paths(held: Store, paths: Sequence[Location]) -> list[Location]:
 def _looked_at(held: Store | None, paths: Sequence[Location]) -> Sequence[Location]:
     """The places that a run goes to: those named, else all that the store knows."""
     return paths if paths or held is None else all_paths(held, ())
+
+
+def _ask_once(held: Store | None, paths: Sequence[Location], options: IndexOptions) -> None:
+    """Waits here for disks that do not answer, as long as this run should; nobody waits for them
+    again.
+    """
+    known = (as_location(root.path) for root in held.roots) if held is not None else ()
+    for place in dict.fromkeys((*paths, *known)):
+        if isinstance(place, Path):
+            root_state(place, options.item_timeout)
 
 
 def _refuse_network(places: Sequence[Location]) -> None:

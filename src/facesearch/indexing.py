@@ -128,7 +128,7 @@ class _Run:
         self._device = ""
         self._committed = 0.0
         self._failures: list[Failure] = []
-        self._outages = OutageWatch()
+        self._outages = OutageWatch(options.item_timeout)
         self._hashes: dict[str, bytes] = {}
         self._copies: dict[bytes, list[Work]] = {}
         self._gone: dict[int, list[Place]] = defaultdict(list)
@@ -351,7 +351,9 @@ class _Run:
 
     def _prune(self) -> tuple[int, int]:
         """Removes what is gone; how many, and how many are kept though gone."""
-        remove, kept = settle_gone(self._plan, self._found_again, self._options.prune)
+        remove, kept = settle_gone(
+            self._plan, self._found_again, self._options.prune, self._options.item_timeout
+        )
         for root, key in remove:
             self._writer.remove(root, key)
         self._commit()

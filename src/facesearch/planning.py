@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from facesearch.locations import Location, as_location, is_address, join
+from facesearch.locations import as_location, is_address, join
+from facesearch.photos import Patience
 from facesearch.records import TRANSIENT_REASONS, Failure, PhotoEntry, RootAway
 from facesearch.scoping import Place, Scope, way_to
 from facesearch.sources import PATIENCE, PhotoSource, is_gone, open_source, root_state, trouble_of
@@ -64,7 +65,7 @@ class Move:
 class PlanOptions:
     """How to compare. ``retry`` are failure reasons to try again besides the transient ones;
     ``only`` are the relative paths to look at, None for all. ``patience`` is how many seconds a
-    file may take to show its first bytes.
+    disk may take for each answer.
     """
 
     exclude: tuple[str, ...] = ()
@@ -144,8 +145,8 @@ def make_plan(
     for scope in scopes:
         held, twice = _held_in(scope, known, roots, options.exclude)
         held = {key: place for key, place in held.items() if _wanted(key, options)}
-        state = root_state(scope.folder)
-        if state in ("missing", "unreadable") or (state == "empty" and held):
+        state = root_state(scope.folder, options.patience)
+        if state not in ("there", "empty") or (state == "empty" and held):
             plan.away.append(RootAway(str(scope.folder), state, len(held)))
             trouble = trouble_of(scope.folder) if state == "unreadable" else None
             plan.failures.extend([trouble] if trouble is not None else [])
@@ -160,7 +161,7 @@ def make_plan(
         plan.failures.extend(source.unreadable)
         plan.held[scope] = len(held)
     if store is not None:
-        _find_moves(plan, known, seen, roots)
+        _find_moves(plan, known, seen, _Emptied(roots, options.patience))
         _mark_perhaps_held(plan, known)
     return plan
 
@@ -201,11 +202,17 @@ def _compare_all(
     unseen = dict(files)
     before = plan.seen
     whole = as_location(scope.path(scope.under))
-    for entry in () if is_gone(whole) else source.entries():
+    for entry in () if is_gone(whole, Patience(options.patience)) else source.entries():
         if not _wanted(entry.key, options):
             continue
         _compare(plan, scope, source, (entry, files.get(entry.key)), options)
         unseen.pop(entry.key, None)
+    if source.unreadable:  # what hides by now need not be read any more
+        plan.read[:] = [
+            work
+            for work in plan.read
+            if work.root != scope.root or not source.hides(work.entry.key)
+        ]
     plan.there[scope] = plan.seen - before
     return unseen
 
@@ -271,7 +278,26 @@ def _sort_unseen(
     plan.away.extend(RootAway(roots[root].path, states[root], away[root]) for root in away)
 
 
-def _find_moves(plan: Plan, known: KnownFiles, seen: set[Place], roots: Sequence[Root]) -> None:
+class _Emptied:
+    """Whether places of the store are surely empty; a root that does not answer is asked once."""
+
+    def __init__(self, roots: Sequence[Root], patience: float) -> None:
+        self._roots = roots
+        self._seconds = patience
+        self._patience = Patience(patience)
+        self._silent: dict[int, bool] = {}
+
+    def __call__(self, place: Place) -> bool:
+        root = self._roots[place[0]].path
+        if place[0] not in self._silent:
+            state = root_state(as_location(root), self._seconds)
+            self._silent[place[0]] = state == "not answering"
+        if self._silent[place[0]]:
+            return False
+        return is_gone(as_location(join(root, place[1])), self._patience)
+
+
+def _find_moves(plan: Plan, known: KnownFiles, seen: set[Place], emptied: _Emptied) -> None:
     """Files at the same relative path, with the same size and time, whose old place is empty."""
     by_facts: dict[tuple[str, int, int], list[Place]] = defaultdict(list)
     for (root, key), file in known.items():
@@ -281,7 +307,7 @@ def _find_moves(plan: Plan, known: KnownFiles, seen: set[Place], roots: Sequence
     for work in plan.read:
         entry = work.entry
         places = by_facts.get((entry.key, entry.size, entry.mtime_ns), [])
-        empty = (place for place in places if is_gone(_located(roots, place)))
+        empty = (place for place in places if emptied(place))
         before = next(empty, None) if work.kind == "new" else None
         if before is None:
             rest.append(work)
@@ -289,10 +315,6 @@ def _find_moves(plan: Plan, known: KnownFiles, seen: set[Place], roots: Sequence
             places.remove(before)
             plan.moves.append(Move(work.root, entry, known[before].content, before))
     plan.read[:] = rest
-
-
-def _located(roots: Sequence[Root], place: Place) -> Location:
-    return as_location(join(roots[place[0]].path, place[1]))
 
 
 def _mark_perhaps_held(plan: Plan, known: KnownFiles) -> None:
@@ -307,13 +329,16 @@ def _is_likely(work: Work, sizes: set[int]) -> bool:
     return work.entry.size in sizes and (work.content >= 0 or not is_address(work.path))
 
 
-def settle_gone(plan: Plan, found_again: Collection[Place], prune: bool) -> tuple[list[Place], int]:
+def settle_gone(
+    plan: Plan, found_again: Collection[Place], prune: bool, patience: float = PATIENCE
+) -> tuple[list[Place], int]:
     """Which of the files that were not seen leave the store, after the run.
 
     Args:
         plan: the plan of this run.
         found_again: those whose content turned up at another place; they have left already.
         prune: also remove where more than a tenth of a scope's photos is gone.
+        patience: seconds that a disk may take to say that it is there.
 
     Returns:
         Files to remove, and how many more are kept because too many are gone.
@@ -322,7 +347,7 @@ def settle_gone(plan: Plan, found_again: Collection[Place], prune: bool) -> tupl
     for scope, places in plan.gone.items():
         gone = [place for place in places if place not in found_again]
         there = plan.there[scope]
-        state = root_state(scope.folder)
+        state = root_state(scope.folder, patience)
         if state != "there" and (gone or there):
             why = f"{state} since this run began"
             plan.away.append(RootAway(str(scope.folder), why, plan.held[scope]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from facesearch.errors import RecipeMismatchError
@@ -189,12 +189,13 @@ class Recipe:
 def _require_kinds(recipe: Recipe) -> None:
     """Raise where a value is of another kind than it should be."""
     usual = Recipe()
-    parts = [(asdict(recipe.detector), asdict(usual.detector))]
-    parts += [(asdict(recipe.extractor), asdict(usual.extractor))]
-    parts += [(asdict(crop), asdict(usual.crop)) for crop in recipe.crops]
+    parts: list[tuple[Any, Any]] = [(recipe.detector, usual.detector)]
+    parts += [(recipe.extractor, usual.extractor)]
+    parts += [(crop, usual.crop) for crop in recipe.crops]
     for given, like in parts:
-        for name, value in given.items():
-            _require_kind(name, value, like[name])
+        # Not ``asdict``: it copies all that a stranger wrote, and every opening of a store asks.
+        for each in fields(like):
+            _require_kind(each.name, getattr(given, each.name), getattr(like, each.name))
     _require_kind("name", recipe.name, usual.name)
     if recipe.max_side is not None:
         _require_kind("max_side", recipe.max_side, 0)

@@ -5,15 +5,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import time
 from pathlib import Path
+from unittest import mock
+
+import numpy as np
 
 from facesearch import indexing
 from facesearch.forgetting import ForgetOptions, Targets, forget
+from facesearch.gallery import Search, codes
+from facesearch.gallery.npz import NpzGallery
 from facesearch.gallery.transfers import TransferOptions
+from facesearch.labelling import label
 from facesearch.merging import merge
+from facesearch.rooting import move_root
+from facesearch.splitting import SplitOptions, split_under
 from facesearch.store import Store
 from photo_library import Library, say
 
@@ -53,6 +62,36 @@ def push(library: Library) -> None:
     push_all(library.path, address, TransferOptions(prune=True))
 
 
+def label_all(library: Library) -> None:
+    """Who is on the photos."""
+    label(library.path, library.home / "labels.csv")
+
+
+def split_off(library: Library) -> None:
+    """A folder goes into a store of its own."""
+    folder = str(library.photos / FORGOTTEN)
+    split_under(library.path, [folder], library.home / "part.npz", SplitOptions(remove=True))
+
+
+def compute(library: Library) -> None:
+    """A search that keeps codes, and one that keeps which faces are near each other."""
+    store = Store.open(library.path)
+    row = np.array(store.embeddings(np.arange(1)))
+    small = {
+        name: dataclasses.replace(coder, fits=lambda count, dim: count > 0)
+        for name, coder in codes.CODERS.items()
+    }
+    with mock.patch.object(codes, "CODERS", small):
+        for backend, expand in (("faiss-rabitq", False), ("sklearn", True)):
+            search = Search(k=3, by="face", expand=expand)
+            NpzGallery(Store.open(library.path), backend).search(row, ["q"], search)
+
+
+def move_photos(library: Library) -> None:
+    """The photos lie in another folder now."""
+    move_root(library.path, library.photos, library.home / "elsewhere")
+
+
 KINDS = {
     "index": index,
     "again": index,
@@ -60,6 +99,10 @@ KINDS = {
     "merge": merge_two,
     "forget": forget_some,
     "push": push,
+    "label": label_all,
+    "split": split_off,
+    "compute": compute,
+    "roots": move_photos,
 }
 
 
@@ -81,6 +124,11 @@ def prepare(kind: str, home: Path) -> Library:
         second = home / "second"
         library.add_many(20, "second ", root=second)
         library.index(second, store=home / "second.npz")
+    if kind == "label":
+        lines = [f"{number:03}.jpg,Person {number}" for number in range(PHOTOS)]
+        (home / "labels.csv").write_text("\n".join(["path,name", *lines]), encoding="utf-8")
+    if kind == "roots":
+        library.photos.rename(home / "elsewhere")
     if kind == "forget":
         with indexing_writer(library) as writer:
             writer.commit((1, PHOTOS))  # in parts, which have to go

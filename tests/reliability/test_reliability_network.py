@@ -153,7 +153,7 @@ def test_every_command_works_without_a_network_and_asks_for_none(
         assert done.returncode == 0, (line, done.stderr)
         assert seen == [], line
         assert done.stdout, line
-    record("commands without a network", {"done, and no network asked for": len(lines)})
+    record("Commands without a network", {"done, and no network asked for": len(lines)})
 
 
 def test_what_needs_the_network_says_so_without(alone: Watched) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from counting import Piece, pieces
 
 from facesearch.errors import FacesearchError
 from facesearch.gallery import Search, Where, codes
@@ -26,6 +28,7 @@ from made_photos import DIM, Photos
 from watched import TooLongError, Watch, bounded_memory, bounded_time
 
 HOURS = 3 * 3600
+PIECES = 25
 SECONDS = 10.0
 MEMORY = 1 << 30
 BACKENDS = ("sklearn", "brute", "faiss", "faiss-flat", "faiss-rabitq", "auto")
@@ -50,8 +53,8 @@ def _small_and_quick() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, _small_and_quick: None) -> Bench:
-    folder = tmp_path_factory.mktemp("stores")
+def made(quick_disk: Path, _small_and_quick: None) -> Bench:
+    folder = Path(tempfile.mkdtemp(dir=quick_disk))
     return Bench(folder, Watch(folder))
 
 
@@ -293,7 +296,9 @@ def bench(made: Bench) -> Iterator[Bench]:
         yield made
 
 
-def _tried(bench: Bench, seeds: range, make: Callable[[random.Random, Files], Mutant]) -> Counter:
+def _tried(
+    bench: Bench, seeds: Iterable[int], make: Callable[[random.Random, Files], Mutant]
+) -> Counter:
     """Outcomes of a mutant for each seed; stops at the first that fails, and says which."""
     outcomes: Counter[str] = Counter()
     names = list(STORES)
@@ -309,15 +314,17 @@ def _tried(bench: Bench, seeds: range, make: Callable[[random.Random, Files], Mu
     return outcomes
 
 
+@pytest.mark.parametrize("piece", pieces(PIECES), ids=str)
 @pytest.mark.timeout(HOURS, method="thread")  # the other one needs the alarm clock too
-def test_a_damaged_store_gives_an_error_or_the_right_answer(bench, how_many, record):
-    outcomes = _tried(bench, range(how_many(400, 50_000)), damaged)
-    record("Store files damaged: flipped, cut, zeroed, swapped, lost", outcomes)
+def test_a_damaged_store_gives_an_error_or_the_right_answer(bench, piece: Piece, how_many, record):
+    outcomes = _tried(bench, piece.of(how_many(400, 50_000)), damaged)
+    record("Store files damaged: flipped, cut, zeroed, swapped, lost", outcomes, piece)
     assert outcomes["refused with one line"] > 0
 
 
+@pytest.mark.parametrize("piece", pieces(PIECES), ids=str)
 @pytest.mark.timeout(HOURS, method="thread")
-def test_a_store_from_a_stranger_is_safe_to_open(bench, how_many, record):
-    outcomes = _tried(bench, range(how_many(400, 50_000)), bench.stranger.hostile)
-    record("Store files made by a stranger, every digest right", outcomes)
+def test_a_store_from_a_stranger_is_safe_to_open(bench, piece: Piece, how_many, record):
+    outcomes = _tried(bench, piece.of(how_many(400, 50_000)), bench.stranger.hostile)
+    record("Store files made by a stranger, every digest right", outcomes, piece)
     assert outcomes["refused with one line"] > 0

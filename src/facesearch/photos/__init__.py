@@ -23,12 +23,13 @@ from facesearch.photos.formats import (
     promises_photo,
     sniff,
 )
-from facesearch.photos.patience import Patience
+from facesearch.photos.patience import Further, Patience
 
 __all__ = [
     "HEADER_BYTES",
     "PHOTO_EXTENSIONS",
     "RAW_EXTENSIONS",
+    "Further",
     "Patience",
     "PhotoBytes",
     "PhotoLimits",

@@ -5,6 +5,7 @@ could not show.
 from __future__ import annotations
 
 from facesearch.locations import Address, Location
+from facesearch.photos import Patience
 from facesearch.records import Failure
 from facesearch.sources import folder, objects
 from facesearch.sources.folder import PATIENCE, FolderSource
@@ -40,19 +41,24 @@ def open_source(
     return FolderSource(root, exclude, under, patience)
 
 
-def root_state(root: Location) -> RootState:
-    """How a root is found before it is listed.
+def root_state(root: Location, patience: float = PATIENCE) -> RootState:
+    """How a root is found before it is listed; ``patience`` is how many seconds its disk may take.
 
     Returns:
         "there"; "missing" (nothing at the path, no such bucket); "unreadable" (it cannot be
-        listed); or "empty" (nothing visible in it), as the mount point of a disk that is away.
+        listed); "not answering"; or "empty" (nothing visible in it), as the mount point of a disk
+        that is away.
     """
-    return objects.root_state(root) if isinstance(root, Address) else folder.root_state(root)
+    if isinstance(root, Address):
+        return objects.root_state(root)
+    return folder.root_state(root, patience)
 
 
-def is_gone(place: Location) -> bool:
-    """Whether there is surely nothing; a disk that gives errors says nothing of what it holds."""
-    return objects.is_gone(place) if isinstance(place, Address) else folder.is_gone(place)
+def is_gone(place: Location, patience: Patience | None = None) -> bool:
+    """Whether there is surely nothing; a disk that gives errors, or no answer, says nothing of what
+    it holds.
+    """
+    return objects.is_gone(place) if isinstance(place, Address) else folder.is_gone(place, patience)
 
 
 def is_folder(place: Location) -> bool:

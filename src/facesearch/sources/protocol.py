@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from facesearch.records import Failure, PhotoEntry
 
-RootState = Literal["there", "missing", "unreadable", "empty"]
+RootState = Literal["there", "missing", "unreadable", "not answering", "empty"]
 Probe = Literal["photo", "not-read"] | Failure
 
 

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from facesearch.errors import (
+    PhotoError,
     RecipeMismatchError,
     StoreError,
     StoreTooNewError,
     UsageError,
 )
 from facesearch.locations import Address, Location, as_location
+from facesearch.photos import Patience
 from facesearch.recipes import Recipe
 from facesearch.records import Progress
 from facesearch.store import archive, schema
@@ -35,6 +37,7 @@ _MAX_SCALE_FACTOR = 0.99  # nearer to 1 a photo is searched at very many sizes
 _MAX_CROPS = 16
 _SENSELESS = (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
 _SAME_BIRTH_SECONDS = 10.0
+_PATIENCE = 20.0  # seconds for a root's disk, also where nothing is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +69,19 @@ class Root:
         """Where the root is now.
 
         Its absolute path if that exists, else the relative one if that exists, else the absolute;
-        or its address, of which nothing is asked.
+        or its address, of which nothing is asked. A disk that gives no answer counts as there.
         """
         absolute = as_location(self.path)
         if isinstance(absolute, Address):
             return absolute
-        if os.path.lexists(absolute):
-            return absolute
         relative = store_folder / self.relative
-        return relative if os.path.lexists(relative) else absolute
+        ask = Patience(_PATIENCE).read
+        try:
+            if ask(os.path.lexists, absolute):
+                return absolute
+            return relative if ask(os.path.lexists, relative) else absolute
+        except PhotoError:
+            return absolute
 
 
 @dataclass(frozen=True, slots=True)
