@@ -14,7 +14,7 @@ from unittest import mock
 
 import numpy as np
 
-from facesearch import indexing
+from facesearch import encrypting, indexing
 from facesearch.forgetting import ForgetOptions, Targets, forget
 from facesearch.gallery import Search, codes
 from facesearch.gallery.npz import NpzGallery
@@ -24,6 +24,7 @@ from facesearch.merging import merge
 from facesearch.rooting import move_root
 from facesearch.splitting import SplitOptions, split_under
 from facesearch.store import Store
+from facesearch.store.passphrases import Given, Keys, unlocking
 from photo_library import Library, say
 
 _SECONDS = 0.004
@@ -92,6 +93,16 @@ def move_photos(library: Library) -> None:
     move_root(library.path, library.photos, library.home / "elsewhere")
 
 
+def encrypt(library: Library) -> None:
+    """A store in parts, with what was computed from it, goes under a passphrase."""
+    encrypting.encrypt(library.path)
+
+
+def index_encrypted(library: Library) -> None:
+    """A first run that is encrypted."""
+    library.index(jobs=1, encrypt=True)
+
+
 KINDS = {
     "index": index,
     "again": index,
@@ -103,7 +114,10 @@ KINDS = {
     "split": split_off,
     "compute": compute,
     "roots": move_photos,
+    "encrypt": encrypt,
+    "encrypted": index_encrypted,
 }
+PASSPHRASE = Given("correct horse")
 
 
 def prepare(kind: str, home: Path) -> Library:
@@ -111,7 +125,7 @@ def prepare(kind: str, home: Path) -> Library:
     library = Library(home)
     library.add_many(PHOTOS)
     library.add_many(10, f"{FORGOTTEN}/")
-    if kind == "index":
+    if kind in ("index", "encrypted"):
         return library
     library.index()
     if kind == "again":
@@ -129,7 +143,7 @@ def prepare(kind: str, home: Path) -> Library:
         (home / "labels.csv").write_text("\n".join(["path,name", *lines]), encoding="utf-8")
     if kind == "roots":
         library.photos.rename(home / "elsewhere")
-    if kind == "forget":
+    if kind in ("forget", "encrypt"):
         with indexing_writer(library) as writer:
             writer.commit((1, PHOTOS))  # in parts, which have to go
     return library
@@ -162,7 +176,8 @@ def main() -> None:
     library.seconds = _SECONDS / 2
     slow_down()
     say("go")
-    KINDS[kind](library)
+    with unlocking(Keys(PASSPHRASE)):
+        KINDS[kind](library)
     say("done")
 
 

@@ -12,16 +12,18 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from counting import Piece, pieces
-from killed_command import KINDS, prepare
+from killed_command import KINDS, PASSPHRASE, prepare
 
 from facesearch.errors import UsageError
 from facesearch.forgetting import traces_left
 from facesearch.gallery.opening import problems_of
 from facesearch.store import Store, check_path
+from facesearch.store.passphrases import Keys, unlocking
 from photo_library import Library
 
 SCRIPT = Path(__file__).with_name("killed_command.py")
@@ -36,16 +38,20 @@ WHAT = {
     "split": "`split --remove` of a folder",
     "compute": "`query` that keeps codes and neighbours",
     "roots": "`roots move`",
+    "encrypt": "`encrypt`",
+    "encrypted": "a first `index --encrypt`",
 }
-QUICK = ("label", "split", "compute", "roots")
+QUICK = ("label", "split", "compute", "roots", "encrypt", "encrypted")
 """What takes a moment is killed fewer times."""
-ENDED = ("forget", "split", "roots")
+ENDED = ("forget", "split", "roots", "encrypt")
 """What says, run again, that there is nothing to do."""
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch) -> None:
+def own_cache(tmp_path, monkeypatch) -> Iterator[None]:
     monkeypatch.setenv("FACESEARCH_HOME", str(tmp_path / "cache"))
+    with unlocking(Keys(PASSPHRASE)):
+        yield
 
 
 def begin(kind: str, home: Path) -> subprocess.Popen[str]:
@@ -82,6 +88,7 @@ def digest(kind: str, library: Library) -> str:
     other = library.home / "part.npz"
     part = Store.open(other).content_digest() if other.exists() else ""
     held = (store.head.entered, sorted(store.head.derived), [root.path for root in store.roots])
+    held += (store.key is not None,)
     return f"{store.content_digest()} {part} {held}"
 
 

@@ -19,7 +19,8 @@ from test_reliability_stores import STORES
 
 from facesearch.errors import FacesearchError, InterruptedRunError
 from facesearch.forgetting import ForgetOptions, Targets, forget
-from facesearch.store import Store, check_path, face_keys, save_derived
+from facesearch.store import Store, check_path, face_keys, save_derived, sealing
+from facesearch.store.passphrases import Given, Keys, unlocking
 from facesearch.store.repair import RepairOptions, RepairSummary, repair
 from made_mutants import HEAD, Files, Stranger, damaged, read_files
 from photo_library import Library
@@ -31,8 +32,13 @@ MEMORY = 1 << 30
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    monkeypatch.setattr(sealing, "_COST", (4, 8, 1))
+    monkeypatch.setattr(sealing, "CHUNK", 1024)
+    monkeypatch.setattr(sealing, "RECORD", 1024 + 28)
+    with unlocking(Keys(Given("correct horse"))):
+        yield
 
 
 def _one_file(library: Library) -> None:
@@ -83,12 +89,17 @@ def _computed(library: Library) -> None:
     save_derived(library.path, "numbers", {"n": np.arange(99, dtype=np.int32)}, made_from)
 
 
+def _encrypted(library: Library) -> None:
+    library.index(encrypt=True)
+
+
 KINDS: dict[str, Callable[[Library], None]] = {
     "one file": _one_file,
     "a run that was stopped": _unended,
     "numbered heads": _numbered,
     "a photo forgotten": _forgetful,
     "computed data": _computed,
+    "encrypted": _encrypted,
 }
 
 Rows = dict[bytes, bytes]

@@ -16,13 +16,15 @@ import numpy as np
 import pytest
 from counting import Piece, pieces
 
+from facesearch.encrypting import encrypt
 from facesearch.errors import FacesearchError
 from facesearch.gallery import Search, Where, codes
 from facesearch.gallery.facts import coverage_of, failures_of, further_pages, roots_of, small_faces
 from facesearch.gallery.npz import NpzGallery
 from facesearch.gallery.persons import Persons, labels_of
-from facesearch.store import Root, Store, check_path
+from facesearch.store import Root, Store, check_path, sealing
 from facesearch.store.entered import change_entered
+from facesearch.store.passphrases import Given, Keys, unlocking
 from made_mutants import HEAD, Files, Mutant, Stranger, damaged, read_files
 from made_photos import DIM, Photos
 from watched import TooLongError, Watch, bounded_memory, bounded_time
@@ -49,7 +51,11 @@ def _small_and_quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         patch.setattr(codes, "CODERS", small)
-        yield
+        patch.setattr(sealing, "_COST", (4, 8, 1))
+        patch.setattr(sealing, "CHUNK", 1024)
+        patch.setattr(sealing, "RECORD", 1024 + 28)
+        with unlocking(Keys(Given("correct horse"))):
+            yield
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +129,22 @@ STORES: dict[str, Callable[[Path], None]] = {
 }
 
 
+def _encrypted(path: Path) -> None:
+    _computed(path)
+    encrypt(path)
+
+
+def _encrypted_parts(path: Path) -> None:
+    _parts(path)
+    encrypt(path)
+
+
+ENCRYPTED: dict[str, Callable[[Path], None]] = {
+    "encrypted": _encrypted,
+    "encrypted, in parts": _encrypted_parts,
+}
+
+
 # What is asked of each.
 
 
@@ -193,7 +215,7 @@ class Bench:
         self.stranger = Stranger(_made(folder / "taken-apart"))
         self.folder = folder / "store"
         self.watch = watch
-        self.stores = {name: self._built(build) for name, build in STORES.items()}
+        self.stores = {name: self._built(build) for name, build in {**STORES, **ENCRYPTED}.items()}
         self.right = {name: self._answers(files) for name, files in self.stores.items()}
         self.earlier = [*self._before(self.stores["with numbered heads"])]
         assert self.earlier
@@ -297,11 +319,14 @@ def bench(made: Bench) -> Iterator[Bench]:
 
 
 def _tried(
-    bench: Bench, seeds: Iterable[int], make: Callable[[random.Random, Files], Mutant]
+    bench: Bench,
+    seeds: Iterable[int],
+    make: Callable[[random.Random, Files], Mutant],
+    stores: Iterable[str] = STORES,
 ) -> Counter:
     """Outcomes of a mutant for each seed; stops at the first that fails, and says which."""
     outcomes: Counter[str] = Counter()
-    names = list(STORES)
+    names = list(stores)
     for seed in seeds:
         source = random.Random(seed)
         name = names[seed % len(names)]
@@ -319,6 +344,14 @@ def _tried(
 def test_a_damaged_store_gives_an_error_or_the_right_answer(bench, piece: Piece, how_many, record):
     outcomes = _tried(bench, piece.of(how_many(400, 50_000)), damaged)
     record("Store files damaged: flipped, cut, zeroed, swapped, lost", outcomes, piece)
+    assert outcomes["refused with one line"] > 0
+
+
+@pytest.mark.parametrize("piece", pieces(4), ids=str)
+@pytest.mark.timeout(HOURS, method="thread")
+def test_a_damaged_store_that_is_encrypted(bench, piece: Piece, how_many, record):
+    outcomes = _tried(bench, piece.of(how_many(100, 5_000)), damaged, ENCRYPTED)
+    record("Encrypted store files damaged: flipped, cut, zeroed, swapped, lost", outcomes, piece)
     assert outcomes["refused with one line"] > 0
 
 

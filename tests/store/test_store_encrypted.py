@@ -1,6 +1,7 @@
 """Encrypted stores: all that can be done to a plain one, and never a plain byte on the disk."""
 
 import os
+import random
 from contextvars import Context
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from facesearch.store.derived import face_keys, load_derived
 from facesearch.store.encrypting import is_encrypted
 from facesearch.store.entered import change_entered
 from facesearch.store.passphrases import Given, Keys, unlocking
+from facesearch.store.repair import RepairOptions, repair
 from facesearch.store.sealing import Key
 from facesearch.store.traces import traces
 from made_mutants import read_files
@@ -299,3 +301,55 @@ def _new(place) -> Key:
     from facesearch.store.passphrases import new_key
 
     return new_key(place)
+
+
+def _repaired(path):
+    found = repair(path, RepairOptions(), lambda summary: True)
+    assert found is not None
+    assert check_path(path) == []
+    return found
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_one_wrong_byte_is_repaired_without_loss(place, photos, plain, keys, seed, tmp_path):
+    before = photos.build(place, KEYS, key=keys.new(place)).key
+    raw = bytearray(place.read_bytes())
+    raw[random.Random(seed).randrange(len(raw)) if seed else 3] ^= 0x55
+    place.write_bytes(raw)
+    found = _repaired(place)
+    assert found.complete
+    store = Store.open(place)
+    assert store.content_digest() == plain.content_digest()
+    assert store.key == before
+    assert place.with_name("faces.npz.damaged").read_bytes() == raw
+    Spy(tmp_path, plain).look()
+
+
+def test_what_is_gone_of_an_encrypted_store_is_said(place, photos, plain, keys, monkeypatch):
+    monkeypatch.setattr(sealing, "CHUNK", 512)
+    monkeypatch.setattr(sealing, "RECORD", 512 + 28)
+    photos.build(place, KEYS, key=keys.new(place))
+    raw = bytearray(place.read_bytes())
+    embeddings = plain.segments[0].archive._arrays["faces.embedding"]
+    at = sealing.HEADER + (embeddings.offset // 512) * 540 + 100
+    raw[at : at + 3] = b"abc"
+    place.write_bytes(raw)
+    found = _repaired(place)
+    assert found.lost
+    assert Store.open(place).key is not None
+    with photos.open(place) as writer:
+        writer.set_roots([Root("/photos", "photos")])
+        photos.fill(writer, KEYS)
+        writer.finish()
+    assert Store.open(place).content_digest() == plain.content_digest()
+
+
+def test_a_repair_needs_the_passphrase_and_changes_nothing_without(place, photos, keys):
+    photos.build(place, KEYS, key=keys.new(place))
+    raw = bytearray(place.read_bytes())
+    raw[-1] ^= 1
+    place.write_bytes(raw)
+    with _given("wrong"), pytest.raises(StoreLockedError):
+        repair(place, RepairOptions(), lambda summary: True)
+    assert place.read_bytes() == raw
+    assert not list(place.parent.glob("*.damaged*"))

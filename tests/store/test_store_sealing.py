@@ -21,7 +21,7 @@ WHERE = Path("faces.npz")
 @pytest.fixture(autouse=True)
 def _small_and_cheap(monkeypatch):
     monkeypatch.setattr(sealing, "CHUNK", CHUNK)
-    monkeypatch.setattr(sealing, "_RECORD", CHUNK + 28)
+    monkeypatch.setattr(sealing, "RECORD", CHUNK + 28)
     monkeypatch.setattr(sealing, "_COST", (4, 8, 1))
 
 

@@ -36,7 +36,8 @@ from facesearch.store.remains import (
     remains_of,
     sound_segments,
 )
-from facesearch.store.salvage import Found, bytes_of, find_arrays
+from facesearch.store.salvage import Found, bytes_of, find_arrays, key_left
+from facesearch.store.sealing import Key
 from facesearch.store.writer import SINGLE_FILE_BYTES
 
 _FORGOTTEN = re.compile(
@@ -183,6 +184,7 @@ class _Salvaged:
     head: Head
     merge: Merge
     summary: RepairSummary
+    key: Key | None
 
 
 def _salvaged(path: Path, problems: Sequence[str]) -> _Salvaged:
@@ -220,7 +222,7 @@ def _salvaged(path: Path, problems: Sequence[str]) -> _Salvaged:
         tuple(again),
         tuple(_notes(described, parts)),
     )
-    return _Salvaged(new, merge, summary)
+    return _Salvaged(new, merge, summary, key_left(described.file))
 
 
 def _described(path: Path, location: Path) -> _Described:
@@ -443,7 +445,9 @@ def _replace(path: Path, salvaged: _Salvaged, single_file_bytes: int) -> Path:
     with storing(path):
         Layout(beside).discard()
         try:
-            made = write_store(beside, salvaged.head, salvaged.merge, single_file_bytes)
+            made = write_store(
+                beside, salvaged.head, salvaged.merge, single_file_bytes, salvaged.key
+            )
             problems = check_store(made)
             if problems:
                 raise StoreError(

@@ -25,6 +25,9 @@ from facesearch.errors import StoreError
 from facesearch.store import schema
 from facesearch.store.archive import META, data_offset, digest_of, npy_header, read_npy_header
 from facesearch.store.mending import one_byte_mended
+from facesearch.store.passphrases import key_for
+from facesearch.store.sealing import HEADER, Key
+from facesearch.store.unsealing import header_left, unseal_what_is_left, was_sealed
 
 NAMES = (META, *schema.NAMES)
 
@@ -111,9 +114,11 @@ class Found:
 
 
 def bytes_of(path: Path) -> memoryview:
-    """All bytes of a store's file, mapped; the one place where a damaged file is read.
+    """What is in a store's file, mapped, or decrypted as far as that can be done; the one place
+    where a damaged file is read.
 
     Raises:
+        StoreLockedError: it is encrypted, and there is no passphrase for it.
         StoreError: it is no file, or cannot be read.
         FileNotFoundError: there is none.
     """
@@ -132,11 +137,34 @@ def bytes_of(path: Path) -> memoryview:
             raise StoreError(f"{path}: not a file; name another with --store")
         if status.st_size == 0:
             return memoryview(b"")
-        return memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ))
+        return _in_plain(memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)), path)
     except OSError as error:
         raise StoreError(f"{path}: cannot be mapped ({error.strerror})") from error
     finally:
         os.close(descriptor)
+
+
+def _in_plain(raw: memoryview, path: Path) -> memoryview:
+    """Nothing where a file was encrypted and cannot be decrypted any more."""
+    if not was_sealed(raw):
+        return raw
+    header = header_left(raw, path)
+    if header is None:
+        return memoryview(b"")
+    return unseal_what_is_left(raw, header, key_for(header, path))
+
+
+def key_left(path: Path) -> Key | None:
+    """What a file is encrypted with, though it be damaged; None where it is plain or nothing of it
+    can be read.
+
+    Raises:
+        StoreLockedError: there is no passphrase for it.
+    """
+    with path.open("rb") as file:
+        raw = memoryview(file.read(HEADER))
+    header = header_left(raw, path) if was_sealed(raw) else None
+    return None if header is None else key_for(header, path)
 
 
 def find_arrays(path: Path, sealed: str = "") -> Found:

@@ -26,15 +26,16 @@ CHUNK = 1 << 18
 
 _CORE = struct.Struct("<16s16s16sQ")  # magic, key's id, file's salt, length of the plain file
 _SLOT = struct.Struct("<3Bx16s12s48s")  # log2 n, r, p, salt, nonce, wrapped key
-_CHECK = 32  # SHA-256 of what is before: damage is told from a wrong passphrase
-HEADER = _CORE.size + _SLOT.size + _CHECK
-_NONCE = 12
-_TAG = 16
-_RECORD = _NONCE + CHUNK + _TAG
+CHECK = 32  # SHA-256 of what is before: damage is told from a wrong passphrase
+HEADER = _CORE.size + _SLOT.size + CHECK
+NONCE = 12
+TAG = 16
+RECORD = NONCE + CHUNK + TAG
 _KEY_BYTES = 32
 _COST = (17, 8, 1)  # log2 n, r, p: 128 MiB and a third of a second
 _HIGHEST_COST = (20, 8, 4)  # a stranger's header must not take all memory
 _INFO = b"facesearch store file"
+_HELP = "run facesearch repair, or bring back a copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +77,22 @@ class Key:
 
     @classmethod
     def _under(cls, passphrase: str, id: bytes, secret: bytes) -> Key:
-        salt, nonce = os.urandom(16), os.urandom(_NONCE)
+        salt, nonce = os.urandom(16), os.urandom(NONCE)
         outer = _stretched(passphrase, salt, _COST)
         wrapped = _cipher(outer).encrypt(nonce, secret, MAGIC + id)
         return cls(id, secret, Slot(_COST, salt, nonce, wrapped))
 
     def of_file(self, salt: bytes) -> Any:
         """The cipher of the file with this salt."""
+        return _cipher(self.file_key(salt))
+
+    def file_key(self, salt: bytes) -> bytes:
+        """The 32 bytes that the file with this salt is encrypted with."""
         _require_library()
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-        return _cipher(HKDF(SHA256(), _KEY_BYTES, salt, _INFO).derive(self.secret))
+        return HKDF(SHA256(), _KEY_BYTES, salt, _INFO).derive(self.secret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ class Header:
     @property
     def size(self) -> int:
         """Bytes of the whole sealed file."""
-        return HEADER + self.length + self.chunks * (_NONCE + _TAG)
+        return HEADER + self.length + self.chunks * (NONCE + TAG)
 
     @property
     def chunks(self) -> int:
@@ -140,9 +145,9 @@ def read_header(raw: memoryview, path: Path) -> Header:
     """
     if len(raw) < HEADER:
         raise _cut(path)
-    text, check = bytes(raw[: HEADER - _CHECK]), bytes(raw[HEADER - _CHECK : HEADER])
+    text, check = bytes(raw[: HEADER - CHECK]), bytes(raw[HEADER - CHECK : HEADER])
     if not hmac.compare_digest(hashlib.sha256(text).digest(), check):
-        raise StoreError(f"{path}: the header of the encrypted file is damaged; bring back a copy")
+        raise StoreError(f"{path}: the header of the encrypted file is damaged; {_HELP}")
     _, key_id, salt, length = _CORE.unpack_from(text)
     log2_n, r, p, *box = _SLOT.unpack_from(text, _CORE.size)
     return Header(key_id, salt, length, Slot((log2_n, r, p), *box))
@@ -192,10 +197,10 @@ def unseal(raw: memoryview, header: Header, key: Key, path: Path) -> memoryview:
 def _opened(cipher: Any, header: Header, index: int, raw: memoryview, path: Path) -> bytes:
     from cryptography.exceptions import InvalidTag
 
-    at = HEADER + index * _RECORD
-    record = bytes(raw[at : min(at + _RECORD, header.size)])
+    at = HEADER + index * RECORD
+    record = bytes(raw[at : min(at + RECORD, header.size)])
     try:
-        opened: bytes = cipher.decrypt(record[:_NONCE], record[_NONCE:], header.bound(index))
+        opened: bytes = cipher.decrypt(record[:NONCE], record[NONCE:], header.bound(index))
     except InvalidTag:
         raise _changed(path, f"bytes {at:,} to {at + len(record) - 1:,}") from None
     return opened
@@ -268,12 +273,12 @@ class SealedFile:
         if self._dirty:
             self._seal(self._unfinished)
         self._index, self._dirty = index, False
-        self._file.seek(HEADER + index * _RECORD)
-        record = self._file.read(_RECORD)
+        self._file.seek(HEADER + index * RECORD)
+        record = self._file.read(RECORD)
         self._chunk = bytearray()
         if record:
             bound = self._unfinished.bound(index)
-            self._chunk += self._cipher.decrypt(record[:_NONCE], record[_NONCE:], bound)
+            self._chunk += self._cipher.decrypt(record[:NONCE], record[NONCE:], bound)
 
     @property
     def _unfinished(self) -> Header:
@@ -281,8 +286,8 @@ class SealedFile:
         return replace(self._header, length=1 << 62)
 
     def _seal(self, header: Header) -> None:
-        nonce = os.urandom(_NONCE)
-        self._file.seek(HEADER + self._index * _RECORD)
+        nonce = os.urandom(NONCE)
+        self._file.seek(HEADER + self._index * RECORD)
         self._file.write(nonce)
         self._file.write(self._cipher.encrypt(nonce, bytes(self._chunk), header.bound(self._index)))
 
@@ -310,10 +315,8 @@ def _cipher(key: bytes) -> Any:
 
 
 def _cut(path: Path) -> StoreError:
-    return StoreError(f"{path}: the encrypted file is cut short; bring back a copy")
+    return StoreError(f"{path}: the encrypted file is cut short; {_HELP}")
 
 
 def _changed(path: Path, where: str) -> StoreError:
-    return StoreError(
-        f"{path}: the encrypted file was changed or damaged ({where}); bring back a copy"
-    )
+    return StoreError(f"{path}: the encrypted file was changed or damaged ({where}); {_HELP}")
