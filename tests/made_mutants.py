@@ -5,6 +5,7 @@ A store is a mapping from the path of each of its files, below its folder, to it
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import itertools
@@ -565,8 +566,10 @@ def _spoil_value(source: random.Random, holder: Any) -> None:
     if how == 0:
         del holder[key]
     elif how == 1 and isinstance(holder, dict):
-        holder[source.choice(("x", "", "../../x", "\x1b[0m", "\ud800", "x" * 1000))] = holder[key]
+        holder[source.choice(("x", "", "../../x", "\x1b[0m", "\ud800", "x" * 1000))] = (
+            copy.deepcopy(holder[key])
+        )
     elif how == 1:
-        holder.append(holder[key])
+        holder.append(copy.deepcopy(holder[key]))
     else:
-        holder[key] = source.choice(VALUES)
+        holder[key] = copy.deepcopy(source.choice(VALUES))  # or what is put in later goes around

@@ -33,7 +33,8 @@ def encrypt(path: Path, wait: bool = False) -> None:
 
 
 def change_passphrase(path: Path, wait: bool = False) -> None:
-    """Puts an encrypted store under another passphrase; the old one opens only older copies.
+    """Puts an encrypted store under another passphrase. The key within stays: who has an older copy
+    and its passphrase can still open it.
 
     Raises:
         UsageError: it is not encrypted.

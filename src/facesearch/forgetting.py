@@ -191,7 +191,7 @@ def _nothing(left_out: LeftOut, entered: dict[str, Any]) -> None:
     raise AssertionError("a dry run changes nothing")
 
 
-def allow(name: StoreName, paths: Sequence[str], wait: bool = False) -> int:
+def allow(name: StoreName, paths: Sequence[str], wait: bool = False, dry_run: bool = False) -> int:
     """Lets photos be indexed again that were forgotten; how many of these were.
 
     A photo of which single faces were forgotten leaves the store with the others, and the next run
@@ -201,6 +201,7 @@ def allow(name: StoreName, paths: Sequence[str], wait: bool = False) -> int:
         name: the store's file, or a gallery in a search engine.
         paths: photos, which are read for their hashes, and folders of them.
         wait: for another writer to end.
+        dry_run: only count.
 
     Raises:
         PhotoError: one of them cannot be read.
@@ -208,8 +209,8 @@ def allow(name: StoreName, paths: Sequence[str], wait: bool = False) -> int:
     """
     held = memory_of(name)
     found = [each for each in _hashes_at(paths) if each in held.photos or each in held.faces]
-    if not found:
-        return 0
+    if not found or dry_run:
+        return len(found)
 
     def change(store: Store) -> dict[str, Any]:
         return store.forgotten.without(found).into(store.head.entered)

@@ -22,6 +22,7 @@ from facesearch.store import SINGLE_FILE_BYTES, Root, Store
 from facesearch.store.assembly import Source, assemble, held_for_writing, must_not_be, write_store
 from facesearch.store.forgotten import Forgotten
 from facesearch.store.head import Head
+from facesearch.store.sealing import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def merge(paths: Sequence[Path], output: Path, options: MergeOptions | None = No
         )
         if not options.dry_run:
             head = _head_of(newest, roots)
-            key = next((store.key for store in newest if store.key), None)
+            key = _key_of(stores, output)
             write_store(output, head, made, options.single_file_bytes, key)
     return MergeSummary(
         store=str(output),
@@ -93,6 +94,12 @@ def merge(paths: Sequence[Path], output: Path, options: MergeOptions | None = No
         bytes=made.embedding_bytes,
         unended=tuple(str(store.path) for store in stores if store.head.run is not None),
     )
+
+
+def _key_of(stores: Sequence[Store], output: Path) -> Key | None:
+    """What the output is encrypted with: as it is itself, else as the first that was named."""
+    own = [store for store in stores if _same(store.path, output)]
+    return next((store.key for store in [*own, *stores] if store.key), None)
 
 
 @contextmanager

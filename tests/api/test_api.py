@@ -25,6 +25,7 @@ from facesearch.errors import (
     UsageError,
 )
 from facesearch.records import Box, QueryResult
+from sealed_stores import cheap_encryption
 from small_store import BLUE, GOLD, GREEN, MIDDLE, RED, ColorEmbedder, draw, enroll, recipe, row_of
 
 PEOPLE = {"red": RED, "green": GREEN, "blue": BLUE}
@@ -305,15 +306,13 @@ def test_the_public_names():
         _ = facesearch.nonsense
 
 
-def test_an_encrypted_store(store, photo, monkeypatch):
+def test_an_encrypted_store(store, photo):
     from facesearch.encrypting import encrypt
     from facesearch.errors import StoreLockedError
-    from facesearch.store import sealing
     from facesearch.store.passphrases import Given, Keys, unlocking
 
     expected = [near.path for near in facesearch.open(store).query(photo).neighbors]
-    monkeypatch.setattr(sealing, "_COST", (4, 8, 1))
-    with unlocking(Keys(Given("correct horse"))):
+    with cheap_encryption(), unlocking(Keys(Given("correct horse"))):
         encrypt(store)
     gallery = facesearch.open(store, passphrase="correct horse")
     assert [near.path for near in gallery.query(photo).neighbors] == expected

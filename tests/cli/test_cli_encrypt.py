@@ -2,15 +2,17 @@
 
 import pytest
 
-from facesearch.store import Store, sealing
+from facesearch.store import Store
 from facesearch.store.encrypting import is_encrypted
 from facesearch.store.passphrases import Given, Keys, unlocking
+from sealed_stores import cheap_encryption
 
 
 @pytest.fixture(autouse=True)
 def _cheap(monkeypatch):
-    monkeypatch.setattr(sealing, "_COST", (4, 8, 1))
     monkeypatch.delenv("FACESEARCH_PASSPHRASE_FILE", raising=False)
+    with cheap_encryption():
+        yield
 
 
 @pytest.fixture
@@ -66,8 +68,8 @@ def test_nobody_is_there_to_ask(program, encrypted, command):
     done = program(*command)
     assert done.code == 1
     assert done.err.splitlines()[-1] == (
-        f"facesearch: {encrypted}: encrypted, and nobody is there to ask; give --passphrase-file "
-        "FILE, set $FACESEARCH_PASSPHRASE_FILE, or add --keyring"
+        f"facesearch: {encrypted}: no passphrase, and nobody is there to ask; give "
+        "--passphrase-file FILE, set $FACESEARCH_PASSPHRASE_FILE, or add --keyring"
     )
 
 
@@ -201,7 +203,7 @@ def test_another_passphrase_and_none(program, encrypted, secret, folder, ring, m
     typed(monkeypatch, "correct horse", "new one", "new one")
     done = _go(program, monkeypatch, "encrypt", "--change")
     assert done.code == 0, done.err
-    assert "copies made before still open with the old one" in done.err
+    assert "who has an older copy and its passphrase can still read it" in done.err
     assert program("info", "--passphrase-file", secret).code == 1
     secret.write_text("new one")
     assert program("encrypt", "--off", "--passphrase-file", secret).code == 0
@@ -242,3 +244,22 @@ def test_nothing_is_said_of_a_plain_store(program, store, red):
 
 def test_rights(encrypted):
     assert encrypted.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_has_only_the_old_passphrase(program, encrypted, secret, monkeypatch):
+    refused = program("encrypt", "--change", "--passphrase-file", secret)
+    assert refused.code == 1
+    assert "no passphrase, and nobody is there to ask" in refused.err
+    typed(monkeypatch, "new one", "new one")
+    changed = _go(program, monkeypatch, "encrypt", "--change", "--passphrase-file", secret)
+    assert changed.code == 0, changed.err
+    assert program("info", "--passphrase-file", secret).code == 1
+
+
+def test_a_file_is_read_once_and_not_without_end(program, encrypted, secret, folder):
+    secret.write_bytes(b"\xef\xbb\xbfcorrect horse\r\n")
+    assert program("info", "--passphrase-file", secret).code == 0
+    endless = program("info", "--passphrase-file", "/dev/zero")
+    assert endless.code == 1
+    secret.write_text("\n")
+    assert "its first line is empty" in program("info", "--passphrase-file", secret).err

@@ -69,7 +69,7 @@ def test_no_memory_and_allowing(program, store, photos):
     assert Store.open(store).head.entered == {}
     program("forget", photos / "red" / "red2.png", "--yes")
     allowed = program("forget", "--allow", photos / "red", photos / "blue" / "blue1.png")
-    assert allowed.out == "1 photo had been forgotten; index takes them in again\n"
+    assert allowed.out == "1 photo had been forgotten; index takes it in again\n"
     none = program("forget", "--allow", photos / "red")
     assert none.out == "none of these photos had been forgotten\n"
 
@@ -126,3 +126,11 @@ def test_info_tells_how_much_is_left_out(program, store, photos):
     program("forget", photos / "both.png", "--face", 1, "--yes")
     assert program("info").lines[-1] == "left out 2 photos and 1 single face, forgotten for good"
     assert program("info", "--json").json["forgotten"] == {"photos": 2, "faces": 1}
+
+
+def test_allowing_can_be_tried_without_a_change(program, store, photos):
+    program("forget", photos / "red", "--yes")
+    asked = program("forget", "--allow", photos / "red", "--dry-run")
+    assert asked.out == "2 photos had been forgotten; index would take them in again\n"
+    done = program("forget", "--allow", photos / "red")
+    assert done.out == "2 photos had been forgotten; index takes them in again\n"

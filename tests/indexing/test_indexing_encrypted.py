@@ -7,16 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from facesearch.errors import StoreLockedError, UsageError
-from facesearch.store import sealing
 from facesearch.store.encrypting import is_encrypted
 from facesearch.store.passphrases import Given, Keys, unlocking
 from photo_library import Library
+from sealed_stores import cheap_encryption
 
 
 @pytest.fixture(autouse=True)
-def _unlocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(sealing, "_COST", (4, 8, 1))
-    with unlocking(Keys(Given("correct horse"))):
+def _unlocked() -> Iterator[None]:
+    with cheap_encryption(), unlocking(Keys(Given("correct horse"))):
         yield
 
 

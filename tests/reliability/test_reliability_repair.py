@@ -19,11 +19,12 @@ from test_reliability_stores import STORES
 
 from facesearch.errors import FacesearchError, InterruptedRunError
 from facesearch.forgetting import ForgetOptions, Targets, forget
-from facesearch.store import Store, check_path, face_keys, save_derived, sealing
+from facesearch.store import Store, check_path, face_keys, save_derived
 from facesearch.store.passphrases import Given, Keys, unlocking
 from facesearch.store.repair import RepairOptions, RepairSummary, repair
 from made_mutants import HEAD, Files, Stranger, damaged, read_files
 from photo_library import Library
+from sealed_stores import cheap_encryption
 from watched import TooLongError, bounded_memory, bounded_time
 
 HOURS = 3 * 3600
@@ -34,10 +35,7 @@ MEMORY = 1 << 30
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-    monkeypatch.setattr(sealing, "_COST", (4, 8, 1))
-    monkeypatch.setattr(sealing, "CHUNK", 1024)
-    monkeypatch.setattr(sealing, "RECORD", 1024 + 28)
-    with unlocking(Keys(Given("correct horse"))):
+    with cheap_encryption(1024), unlocking(Keys(Given("correct horse"))):
         yield
 
 

@@ -181,7 +181,9 @@ class SoakMachine(RuleBasedStateMachine):
             text = self.disk[path]
             assert allow(self.library.path, [str(path)]) == (text in self.gone or text in self.out)
             self.gone.discard(text)
-            self.out.pop(text, None)
+            if self.out.pop(text, None):  # it leaves, so that the next run reads all of it
+                self.left.pop(text, None)
+                self.held = {place: held for place, held in self.held.items() if held != text}
         self.count("allowed again")
 
     def go(self, targets: Targets, remember: bool):

@@ -22,11 +22,12 @@ from facesearch.gallery import Search, Where, codes
 from facesearch.gallery.facts import coverage_of, failures_of, further_pages, roots_of, small_faces
 from facesearch.gallery.npz import NpzGallery
 from facesearch.gallery.persons import Persons, labels_of
-from facesearch.store import Root, Store, check_path, sealing
+from facesearch.store import Root, Store, check_path
 from facesearch.store.entered import change_entered
 from facesearch.store.passphrases import Given, Keys, unlocking
 from made_mutants import HEAD, Files, Mutant, Stranger, damaged, read_files
 from made_photos import DIM, Photos
+from sealed_stores import cheap_encryption
 from watched import TooLongError, Watch, bounded_memory, bounded_time
 
 HOURS = 3 * 3600
@@ -51,10 +52,7 @@ def _small_and_quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         patch.setattr(codes, "CODERS", small)
-        patch.setattr(sealing, "_COST", (4, 8, 1))
-        patch.setattr(sealing, "CHUNK", 1024)
-        patch.setattr(sealing, "RECORD", 1024 + 28)
-        with unlocking(Keys(Given("correct horse"))):
+        with cheap_encryption(1024), unlocking(Keys(Given("correct horse"))):
             yield
 
 

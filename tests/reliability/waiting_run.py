@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from photo_library import Library, say
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell began it so
     home, seconds, *folders = sys.argv[1:]
     library = Library(Path(home) / "beside")
     library.path = Path(home) / "faces.npz"

@@ -25,13 +25,15 @@ from facesearch.store.sealing import Key
 from facesearch.store.traces import traces
 from made_mutants import read_files
 from made_photos import Photos
+from sealed_stores import cheap_encryption
 
 KEYS = [f"someone/photo-{number}.jpg" for number in range(12)]
 
 
 @pytest.fixture(autouse=True)
-def _cheap(monkeypatch):
-    monkeypatch.setattr(sealing, "_COST", (4, 8, 1))
+def _cheap():
+    with cheap_encryption():
+        yield
 
 
 @pytest.fixture
@@ -223,7 +225,7 @@ class Two:
     def of_store(self, path, key_id, attempt):
         return "correct horse"
 
-    def for_new(self, path):
+    def for_new(self, path, other):
         return "battery staple"
 
     def keep(self, key_id, passphrase):
@@ -325,9 +327,14 @@ def test_one_wrong_byte_is_repaired_without_loss(place, photos, plain, keys, see
     Spy(tmp_path, plain).look()
 
 
-def test_what_is_gone_of_an_encrypted_store_is_said(place, photos, plain, keys, monkeypatch):
-    monkeypatch.setattr(sealing, "CHUNK", 512)
-    monkeypatch.setattr(sealing, "RECORD", 512 + 28)
+@pytest.fixture
+def small_chunks():
+    with cheap_encryption(512):
+        yield
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_what_is_gone_of_an_encrypted_store_is_said(place, photos, plain, keys):
     photos.build(place, KEYS, key=keys.new(place))
     raw = bytearray(place.read_bytes())
     embeddings = plain.segments[0].archive._arrays["faces.embedding"]
@@ -353,3 +360,18 @@ def test_a_repair_needs_the_passphrase_and_changes_nothing_without(place, photos
         repair(place, RepairOptions(), lambda summary: True)
     assert place.read_bytes() == raw
     assert not list(place.parent.glob("*.damaged*"))
+
+
+def test_a_damaged_plain_store_is_built_anew_encrypted(place, photos, keys):
+    photos.build(place, KEYS)
+    place.write_bytes(place.read_bytes()[:-5])
+    assert photos.build(place, KEYS, fresh=True, key=keys.new(place)).key is not None
+
+
+def test_a_stranger_cannot_lock_the_owner_out(place, photos, tmp_path, keys):
+    """What is taken in does not decide under which passphrase a store is."""
+    own = photos.build(place, KEYS[:3], key=keys.new(place)).key
+    other = tmp_path / "other.npz"
+    photos.build(other, KEYS[3:], key=keys.new(other))
+    merge([other, place], place)
+    assert Store.open(place).key == own

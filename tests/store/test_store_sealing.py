@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from facesearch.errors import StoreError, StoreLockedError, UsageError
 from facesearch.store import sealing
 from facesearch.store.sealing import HEADER, Key, SealedFile, read_header, unlock, unseal
+from sealed_stores import cheap_encryption
 
 CHUNK = 64
 WHERE = Path("faces.npz")
 
 
 @pytest.fixture(autouse=True)
-def _small_and_cheap(monkeypatch):
-    monkeypatch.setattr(sealing, "CHUNK", CHUNK)
-    monkeypatch.setattr(sealing, "RECORD", CHUNK + 28)
-    monkeypatch.setattr(sealing, "_COST", (4, 8, 1))
+def _small_and_cheap():
+    with cheap_encryption(CHUNK):
+        yield
 
 
 @pytest.fixture

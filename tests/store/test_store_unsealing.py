@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from facesearch.store import sealing, unsealing
+from facesearch.store import unsealing
 from facesearch.store.sealing import HEADER, Key, SealedFile
 from facesearch.store.unsealing import header_left, unseal_what_is_left, was_sealed
+from sealed_stores import cheap_encryption
 
 CHUNK = 100  # so that the last block of a chunk is short
 WHERE = Path("faces.npz")
 
 
 @pytest.fixture(autouse=True)
-def _small_and_cheap(monkeypatch):
-    monkeypatch.setattr(sealing, "CHUNK", CHUNK)
-    monkeypatch.setattr(sealing, "RECORD", CHUNK + 28)
-    monkeypatch.setattr(sealing, "_COST", (4, 8, 1))
+def _small_and_cheap():
+    with cheap_encryption(CHUNK):
+        yield
 
 
 @pytest.fixture

@@ -30,7 +30,10 @@ def encrypt(
     path = named_store(argument, store)
     if change:
         encrypting.change_passphrase(path, wait)
-        say(f"{path}: under its new passphrase; copies made before still open with the old one")
+        say(
+            f"{path}: under its new passphrase; who has an older copy and its passphrase can still "
+            "read it: --off, then encrypt it again, makes a new key"
+        )
     elif off:
         encrypting.decrypt(path, wait)
         say(f"{path}: in plain again, whoever may read the file can read it")

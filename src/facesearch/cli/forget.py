@@ -72,9 +72,11 @@ def forget(
     path = existing_gallery(store)
     say_store(path)
     if allow:
-        found = forgetting.allow(path, paths, wait)
+        found = forgetting.allow(path, paths, wait, dry_run)
         had = {0: "none of these photos had", 1: "1 photo had"}.get(found, f"{found:,} photos had")
-        click.echo(f"{had} been forgotten" + ("; index takes them in again" if found else ""))
+        them, would = "it" if found == 1 else "them", " would take" if dry_run else " takes"
+        then = f"; index{would} {them} in again" if found else ""
+        click.echo(f"{had} been forgotten{then}")
         return 0
     if like is not None:
         ids += tuple(_like(path, like, face, max_distance))

@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from facesearch.errors import StoreLockedError, UsageError
 
 _SERVICE = "facesearch"
 _TRIES = 3
+_LONGEST = 4096  # bytes of a passphrase in a file
 _HOW = "give --passphrase-file FILE, set $FACESEARCH_PASSPHRASE_FILE, or add --keyring"
 
 
@@ -50,7 +52,7 @@ def passphrases(file: Path | None, keyring: bool) -> Iterator[None]:
 
 
 def _at_terminal() -> bool:
-    return sys.stdin.isatty()
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 class _File:
@@ -64,25 +66,33 @@ class _File:
             raise StoreLockedError(
                 f"{path}: the passphrase in {self._file} is wrong; give another --passphrase-file"
             )
-        return self._read()
+        return self._line
 
-    def for_new(self, path: Path) -> str:
-        return self._read()
+    def for_new(self, path: Path, other: bool) -> str:
+        return _Person().for_new(path, other) if other else self._line  # it has the old one
 
     def keep(self, key_id: bytes, passphrase: str) -> None:
         pass
 
-    def _read(self) -> str:
+    @cached_property
+    def _line(self) -> str:
+        """Read once, for it may be a pipe."""
         try:
             with self._file.open("rb") as file:
                 shared = os.name != "nt" and os.fstat(file.fileno()).st_mode & 0o077
-                line = file.readline().rstrip(b"\r\n").decode("utf-8")
+                line = file.readline(_LONGEST).rstrip(b"\r\n").decode("utf-8-sig")
         except OSError as error:
             raise StoreLockedError(
                 f"{self._file}: the passphrase cannot be read ({error.strerror}); {_HOW}"
             ) from error
         except UnicodeDecodeError:
-            raise StoreLockedError(f"{self._file}: the passphrase is no UTF-8 text") from None
+            raise StoreLockedError(
+                f"{self._file}: the passphrase is no UTF-8 text; write it so"
+            ) from None
+        if not line:
+            raise StoreLockedError(
+                f"{self._file}: its first line is empty; write the passphrase there"
+            )
         if shared and self._file.is_file():
             from facesearch.cli.stores import say
 
@@ -95,12 +105,14 @@ class _Person:
 
     def of_store(self, path: Path, key_id: bytes, attempt: int) -> str:
         if attempt == _TRIES:
-            raise StoreLockedError(f"{path}: wrong passphrase, {_TRIES} times")
+            raise StoreLockedError(
+                f"{path}: wrong passphrase, {_TRIES} times; run the command again"
+            )
         if attempt:
             click.echo("wrong passphrase, try again", err=True)
         return self._asked(path, f"Passphrase of {path.name}", confirm=False)
 
-    def for_new(self, path: Path) -> str:
+    def for_new(self, path: Path, other: bool) -> str:
         if _at_terminal():
             click.echo(
                 "Nobody can open the store without its passphrase, nor bring it back.", err=True
@@ -112,7 +124,7 @@ class _Person:
 
     def _asked(self, path: Path, question: str, confirm: bool) -> str:
         if not _at_terminal():
-            raise StoreLockedError(f"{path}: encrypted, and nobody is there to ask; {_HOW}")
+            raise StoreLockedError(f"{path}: no passphrase, and nobody is there to ask; {_HOW}")
         from facesearch.report.terminal import escape
 
         answer: str = click.prompt(

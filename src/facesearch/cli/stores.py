@@ -185,7 +185,11 @@ def lies_encrypted(store: StoreName) -> bool:
 
 def warn_of_plain_output(store: StoreName) -> None:
     """``warn_of_plain`` where standard output goes to a file."""
-    if os.fstat(sys.stdout.fileno()).st_mode & 0o170000 == stat.S_IFREG:
+    try:
+        mode = os.fstat(sys.stdout.fileno()).st_mode
+    except (OSError, ValueError, AttributeError):  # closed, or no file of the system's
+        return
+    if stat.S_ISREG(mode):
         warn_of_plain(store, "standard output")
 
 

@@ -29,8 +29,12 @@ class Source(Protocol):
             StoreLockedError: there is none, or it makes no sense to ask again.
         """
 
-    def for_new(self, path: Path) -> str:
+    def for_new(self, path: Path, other: bool) -> str:
         """The passphrase for a store that is to be encrypted.
+
+        Args:
+            path: the store.
+            other: it is encrypted, and this is to come in place of its passphrase.
 
         Raises:
             StoreLockedError: there is none.
@@ -52,7 +56,7 @@ class Given:
             raise StoreLockedError(f"{path}: wrong passphrase")
         return self.passphrase
 
-    def for_new(self, path: Path) -> str:
+    def for_new(self, path: Path, other: bool) -> str:
         """See ``Source``."""
         return self.passphrase
 
@@ -107,7 +111,7 @@ class Keys:
         Raises:
             StoreLockedError: nobody gives a passphrase.
         """
-        return self._kept(Key.new, path)
+        return self._kept(Key.new, path, other=False)
 
     def changed(self, key: Key, path: Path) -> Key:
         """The same key under a passphrase that is asked for anew.
@@ -115,10 +119,10 @@ class Keys:
         Raises:
             StoreLockedError: nobody gives one.
         """
-        return self._kept(key.under, path)
+        return self._kept(key.under, path, other=True)
 
-    def _kept(self, made: Callable[[str], Key], path: Path) -> Key:
-        passphrase = normal(self._source.for_new(path))
+    def _kept(self, made: Callable[[str], Key], path: Path, other: bool) -> Key:
+        passphrase = normal(self._source.for_new(path, other))
         if not passphrase:
             raise UsageError(f"{path}: an empty passphrase protects nothing; give another")
         key = made(passphrase)

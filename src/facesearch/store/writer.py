@@ -142,11 +142,11 @@ class StoreWriter:
         except StoreError as error:
             # A broken store may be built anew, a file of another kind must stay.
             location = real_location(self._target)
-            key = key_at(location)
-            foreign = key is None and peek_meta(location) is None
+            held = key_at(location)
+            foreign = held is None and peek_meta(location) is None
             if foreign or isinstance(error, StoreTooNewError):
                 raise
-            old, entered = Head(self._recipe), None
+            old, entered, key = Head(self._recipe), None, held or key
         path = rebuild_path(self._target)
         Layout(path).settle()
         try:
