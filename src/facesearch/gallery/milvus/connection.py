@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from facesearch.addresses import EngineAddress
-from facesearch.errors import StoreError, StoreMissingError, UsageError
+from facesearch.errors import StoreError, UsageError
+from facesearch.gallery.milvus import lite
 from facesearch.gallery.milvus.credentials import Credentials, read_credentials
 
 _PORT = 19530
@@ -44,7 +45,7 @@ class Connection:
         self.seconds = _seconds()
         credentials = read_credentials()
         maker = _pymilvus(address).MilvusClient
-        uri = _lite(address, create) if address.file is not None else _uri(address)
+        uri = lite.start(address, create) if address.file is not None else _uri(address)
         options = _options(address, credentials)
         self._client = self._told(
             lambda left: maker(uri, timeout=left, **options), min(self.seconds, _TO_CONNECT)
@@ -109,29 +110,6 @@ def _pymilvus(address: EngineAddress) -> Any:
         for name in ("pymilvus", "pymilvus.milvus_client", "milvus_lite", "grpc._server"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     return pymilvus
-
-
-def _lite(address: EngineAddress, create: bool) -> str:
-    """Where Milvus Lite, started in this process, answers for the file."""
-    path = address.file
-    assert path is not None
-    if not path.exists() and not create:
-        raise no_gallery(address)
-    if not path.parent.is_dir():
-        raise StoreError(f"{address}: its folder does not exist; create it, or choose another")
-    try:
-        from milvus_lite.server_manager import server_manager_instance
-    except ImportError as error:
-        raise StoreError(
-            f"{address}: needs Milvus Lite; run: pip install milvus-lite (there is none for "
-            "Windows: run a server)"
-        ) from error
-    uri = server_manager_instance.start_and_get_uri(str(path))
-    if uri is None:
-        raise StoreError(
-            f"{address}: cannot be opened; another process has it, or it is no file of Milvus Lite"
-        )
-    return str(uri)
 
 
 def _uri(address: EngineAddress) -> str:
@@ -203,13 +181,6 @@ def _below(error: BaseException) -> BaseException | None:
     return None
 
 
-def no_gallery(address: EngineAddress) -> StoreMissingError:
-    """What to say where there is none."""
-    return StoreMissingError(
-        f"{address}: no gallery here; make one with facesearch index or facesearch push"
-    )
-
-
 def _first_line(error: Exception) -> str:
     text = getattr(error, "message", "") or getattr(error, "details", lambda: "")() or str(error)
     line = " ".join(str(text).split())
@@ -220,7 +191,7 @@ def _as_store_error(address: EngineAddress, error: Exception, seconds: float) ->
     code, text = _code(error), _first_line(error)
     low = text.lower()
     if code == _NOT_FOUND or "database not found" in low:
-        return no_gallery(address)
+        return lite.no_gallery(address)
     return StoreError(f"{address}: {_told_of(code, text, low, seconds)}")
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from facesearch.errors import RecipeMismatchError, StoreError, StoreTooNewError
 from facesearch.gallery.milvus import schema
-from facesearch.gallery.milvus.connection import no_gallery
+from facesearch.gallery.milvus.lite import no_gallery
 from facesearch.gallery.milvus.rows import NO_VECTOR
 from facesearch.gallery.milvus.tables import Row, Table
 from facesearch.recipes import Recipe

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from facesearch.errors import StoreError
-from facesearch.gallery.milvus.connection import Connection, no_gallery
+from facesearch.gallery.milvus.connection import Connection
+from facesearch.gallery.milvus.lite import no_gallery
 
 VERSION = 1
 KEY, VECTOR = "pk", "vector"
