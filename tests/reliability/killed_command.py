@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -15,15 +16,17 @@ from unittest import mock
 import numpy as np
 
 from facesearch import encrypting, indexing
+from facesearch.errors import UsageError
 from facesearch.forgetting import ForgetOptions, Targets, forget
 from facesearch.gallery import Search, codes
 from facesearch.gallery.npz import NpzGallery
+from facesearch.gallery.opening import problems_of
 from facesearch.gallery.transfers import TransferOptions
 from facesearch.labelling import label
 from facesearch.merging import merge
 from facesearch.rooting import move_root
 from facesearch.splitting import SplitOptions, split_under
-from facesearch.store import Store
+from facesearch.store import Store, check_path
 from facesearch.store.passphrases import Given, Keys, unlocking
 from photo_library import Library, say
 
@@ -117,6 +120,24 @@ KINDS = {
     "encrypt": encrypt,
     "encrypted": index_encrypted,
 }
+WHAT = {
+    "index": "a first `index`",
+    "again": "`index` over changed, moved and removed photos",
+    "rebuild": "`index --rebuild`",
+    "merge": "`merge` into one of the stores",
+    "forget": "`forget` of a folder",
+    "push": "`push` into a gallery",
+    "label": "`label`",
+    "split": "`split --remove` of a folder",
+    "compute": "`query` that keeps codes and neighbours",
+    "roots": "`roots move`",
+    "encrypt": "`encrypt`",
+    "encrypted": "a first `index --encrypt`",
+}
+QUICK = ("label", "split", "compute", "roots", "encrypt", "encrypted")
+"""What takes a moment is killed fewer times."""
+ENDED = ("forget", "split", "roots", "encrypt")
+"""What says, run again, that there is nothing to do."""
 PASSPHRASE = Given("correct horse")
 
 
@@ -153,6 +174,41 @@ def indexing_writer(library: Library):  # type: ignore[no-untyped-def]
     from facesearch.store import StoreWriter
 
     return StoreWriter.open(library.path, Store.open(library.path).recipe)
+
+
+def digest(kind: str, library: Library) -> str:
+    """What the command has made; "" where it is nothing yet."""
+    if kind == "push":
+        return "" if problems_of(engine(library), deep=False) else "whole"
+    if not library.path.exists():
+        return ""
+    store = Store.open(library.path)
+    if kind not in QUICK:
+        return store.content_digest()
+    other = library.home / "part.npz"
+    part = Store.open(other).content_digest() if other.exists() else ""
+    held = (store.head.entered, sorted(store.head.derived), [root.path for root in store.roots])
+    held += (store.key is not None,)
+    return f"{store.content_digest()} {part} {held}"
+
+
+def engine(library: Library):
+    from facesearch.addresses import parse_store
+
+    return parse_store(f"milvus+file:{library.home / 'gallery.db'}#faces")
+
+
+def run_again(kind: str, library: Library) -> None:
+    part = library.home / "part.npz"
+    if part.exists():
+        assert check_path(part) == []
+        if "other/000.jpg" in library.names():  # it is complete, or not: the old store has all
+            part.unlink()
+            shutil.rmtree(part.with_name("part.npz.parts"), ignore_errors=True)
+    try:
+        KINDS[kind](library)
+    except UsageError as error:  # it is done already
+        assert kind in ENDED, error
 
 
 def slow_down() -> None:

@@ -1,24 +1,32 @@
-"""A program of its own: index runs into disks that are too small, read-only or taken away.
+"""A program of its own: commands run into disks that are too small, read-only or taken away.
 
-``small_disks.py room HOME SIZES`` and ``read-only HOME`` need a mount namespace of their own,
-``taken HOME RUNS`` a process that rights hold for. Each prints one JSON object: outcome -> count.
+``small_disks.py room HOME SIZES``, ``full HOME KIND STEP`` and ``read-only HOME`` need a mount
+namespace of their own, ``taken HOME RUNS`` a process that rights hold for. Each prints one JSON
+object: outcome -> count.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 from unittest import mock
 
+from killed_command import KINDS, PASSPHRASE, digest, prepare, run_again
+
 from facesearch.errors import StoreError
 from facesearch.indexing import RunState
-from facesearch.store import Store, check_store
+from facesearch.store import Store, check_path, check_store
+from facesearch.store.passphrases import Keys, unlocking
 from photo_library import Library
 
 PHOTOS = 48
+BALLAST = "ballast"
 ROOMY = "size=16m,nr_inodes=1000"
 
 
@@ -45,6 +53,59 @@ def room(home: Path, sizes: list[str]) -> Counter[str]:
         _unmount(disk)
         outcomes[outcome] += 1
     return outcomes
+
+
+def full(home: Path, kind: str, step: int) -> Counter[str]:
+    """A command of ``killed_command.KINDS`` on a disk with 0, ``step``, 2 ``step``, ... KiB left,
+    until it has enough.
+    """
+    disk, saved = home / "disk", home / "saved"
+    disk.mkdir()
+    _mount(disk, ROOMY)
+    prepare(kind, disk)
+    shutil.copytree(disk, saved)
+    before = digest(kind, Library(disk))
+    KINDS[kind](Library(disk))
+    expected = digest(kind, Library(disk))
+    outcomes = Counter[str]()
+    for left in itertools.count(0, step):
+        for path in disk.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.copytree(saved, disk, dirs_exist_ok=True)
+        _leave(disk, 1024 * left)
+        library = Library(disk)
+        outcome = _ended(kind, library)
+        assert not list(disk.rglob("*.tmp")), left
+        now = digest(kind, library)
+        (disk / BALLAST).unlink()
+        if outcome == "done":
+            assert now == expected
+            return outcomes + Counter(["done"])
+        if library.path.exists():
+            assert check_path(library.path) == [], left
+        run_again(kind, library)
+        assert digest(kind, library) == expected, left
+        assert check_path(library.path) == [], left
+        outcomes["full: " + ("as before" if now == before else "a part is done")] += 1
+    raise AssertionError
+
+
+def _leave(disk: Path, size: int) -> None:
+    """Fills all but so many bytes of a disk."""
+    free = os.statvfs(disk)
+    with (disk / BALLAST).open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, max(1, free.f_bavail * free.f_frsize - size))
+
+
+def _ended(kind: str, library: Library) -> str:
+    try:
+        KINDS[kind](library)
+    except StoreError as error:
+        said = str(error)
+        assert said.startswith(str(library.home)) and "\n" not in said, said
+        assert "the disk is full; free some space and run the command again" in said, said
+        return "full"
+    return "done"
 
 
 def read_only(home: Path) -> Counter[str]:
@@ -138,6 +199,9 @@ if __name__ == "__main__":
     ):
         if what == "room":
             found = room(Path(where), rest)
+        elif what == "full":
+            with unlocking(Keys(PASSPHRASE)):
+                found = full(Path(where), rest[0], int(rest[1]))
         elif what == "read-only":
             found = read_only(Path(where))
         else:

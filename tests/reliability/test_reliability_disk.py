@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from killed_command import WHAT
 
 from facesearch.errors import InterruptedRunError, StoreError
 from facesearch.store import Store, check_store
@@ -57,6 +58,18 @@ def test_a_disk_that_is_too_small(tmp_path: Path, how_many, record) -> None:
         "done",
     }
     assert sum(outcomes.values()) == len(sizes)
+
+
+@pytest.mark.parametrize(
+    "kind", ["again", "rebuild", "merge", "forget", "label", "split", "roots", "encrypt"]
+)
+def test_a_disk_that_is_full_during_other_commands(
+    kind: str, tmp_path: Path, how_many, record
+) -> None:
+    outcomes = _small_disks(NAMESPACE, "full", tmp_path, kind, how_many(64, 4))
+    record(f"{WHAT[kind].capitalize()} on a disk with too little room", outcomes)
+    assert outcomes["done"] == 1
+    assert outcomes["full: as before"] >= 1
 
 
 def test_a_disk_that_takes_no_more_files(tmp_path: Path, how_many, record) -> None:

@@ -17,34 +17,14 @@ from pathlib import Path
 
 import pytest
 from counting import Piece, pieces
-from killed_command import KINDS, PASSPHRASE, prepare
+from killed_command import KINDS, PASSPHRASE, QUICK, WHAT, digest, prepare, run_again
 
-from facesearch.errors import UsageError
 from facesearch.forgetting import traces_left
-from facesearch.gallery.opening import problems_of
-from facesearch.store import Store, check_path
+from facesearch.store import check_path
 from facesearch.store.passphrases import Keys, unlocking
 from photo_library import Library
 
 SCRIPT = Path(__file__).with_name("killed_command.py")
-WHAT = {
-    "index": "a first `index`",
-    "again": "`index` over changed, moved and removed photos",
-    "rebuild": "`index --rebuild`",
-    "merge": "`merge` into one of the stores",
-    "forget": "`forget` of a folder",
-    "push": "`push` into a gallery",
-    "label": "`label`",
-    "split": "`split --remove` of a folder",
-    "compute": "`query` that keeps codes and neighbours",
-    "roots": "`roots move`",
-    "encrypt": "`encrypt`",
-    "encrypted": "a first `index --encrypt`",
-}
-QUICK = ("label", "split", "compute", "roots", "encrypt", "encrypted")
-"""What takes a moment is killed fewer times."""
-ENDED = ("forget", "split", "roots", "encrypt")
-"""What says, run again, that there is nothing to do."""
 
 
 @pytest.fixture(autouse=True)
@@ -74,28 +54,6 @@ def kill(process: subprocess.Popen[str]) -> str:
     os.killpg(process.pid, signal.SIGKILL)
     rest, _ = process.communicate()
     return "complete" if rest else "nothing yet"
-
-
-def digest(kind: str, library: Library) -> str:
-    """What the command has made; "" where it is nothing yet."""
-    if kind == "push":
-        return "" if problems_of(engine(library), deep=False) else "whole"
-    if not library.path.exists():
-        return ""
-    store = Store.open(library.path)
-    if kind not in QUICK:
-        return store.content_digest()
-    other = library.home / "part.npz"
-    part = Store.open(other).content_digest() if other.exists() else ""
-    held = (store.head.entered, sorted(store.head.derived), [root.path for root in store.roots])
-    held += (store.key is not None,)
-    return f"{store.content_digest()} {part} {held}"
-
-
-def engine(library: Library):
-    from facesearch.addresses import parse_store
-
-    return parse_store(f"milvus+file:{library.home / 'gallery.db'}#faces")
 
 
 def close_engine(library: Library) -> None:
@@ -153,16 +111,3 @@ def undisturbed(kind: str, saved: Path, home: Path) -> tuple[str, str, float]:
     if kind == "push":
         close_engine(library)
     return before, after, seconds
-
-
-def run_again(kind: str, library: Library) -> None:
-    part = library.home / "part.npz"
-    if part.exists():
-        assert check_path(part) == []
-        if "other/000.jpg" in library.names():  # it is complete, or not: the old store has all
-            part.unlink()
-            shutil.rmtree(part.with_name("part.npz.parts"), ignore_errors=True)
-    try:
-        KINDS[kind](library)
-    except UsageError as error:  # it is done already
-        assert kind in ENDED, error
