@@ -2,6 +2,7 @@
 
 import os
 import random
+import threading
 from contextvars import Context
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from facesearch.store.attached import load_attached, save_attached
 from facesearch.store.derived import face_keys, load_derived
 from facesearch.store.encrypting import is_encrypted
 from facesearch.store.entered import change_entered
+from facesearch.store.heads import numbered_head
 from facesearch.store.passphrases import Given, Keys, unlocking
 from facesearch.store.repair import RepairOptions, repair
 from facesearch.store.sealing import Key
@@ -279,6 +281,32 @@ def test_without_a_passphrase_it_says_so(place, photos, keys):
         StoreWriter.open(place, photos.recipe)
     with _given("wrong"), pytest.raises(StoreLockedError):
         StoreWriter.open(place, photos.recipe, fresh=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+def test_a_fifo_is_no_encrypted_store_and_nobody_waits_for_it(place):
+    os.mkfifo(place)
+    held = os.open(place, os.O_RDWR)  # so that even a reader who waits goes on at last
+    found = []
+    looking = threading.Thread(target=lambda: found.append(is_encrypted(place)), daemon=True)
+    looking.start()
+    looking.join(5)
+    os.write(held, sealing.MAGIC)
+    os.close(held)
+    looking.join(5)
+    assert found == [False]
+    assert not is_encrypted(place.parent)
+    assert not is_encrypted(place / "below")
+
+
+def test_an_encrypted_head_that_is_numbered_makes_it_encrypted(place, photos, plain, keys):
+    photos.build(place, KEYS, key=keys.new(place))
+    head = numbered_head(place, 1)
+    head.parent.mkdir()
+    place.rename(head)
+    photos.build(tmp := place.with_name("other.npz"), KEYS[:1])
+    tmp.rename(place)
+    assert is_encrypted(place)
 
 
 def test_nobody_to_ask(place, photos, keys):

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from facesearch.errors import StoreError
 from facesearch.store.archive import read_bytes
-from facesearch.store.disk import put_in_place, storing, write_temporary
+from facesearch.store.disk import first_bytes, put_in_place, storing, write_temporary
+from facesearch.store.heads import head_files
 from facesearch.store.layout import Layout
 from facesearch.store.lock import locked
 from facesearch.store.reader import Store, derived_folder, parts_folder, real_location
@@ -16,12 +18,22 @@ from facesearch.store.writer import rebuild_path
 
 
 def is_encrypted(path: Path) -> bool:
-    """Whether there is an encrypted store at the path; nobody is asked for its passphrase."""
+    """Whether there is an encrypted store at the path, a numbered head of one too; nobody is asked
+    for its passphrase, and nothing that is no plain file is waited for.
+    """
+    location = real_location(path)
     try:
-        with path.open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
+        files = head_files(location)
+    except StoreError:  # opening it says what is wrong, here and below
+        files = [location]
+    return any(_begins_sealed(file) for file in files)
+
+
+def _begins_sealed(file: Path) -> bool:
+    try:
+        return first_bytes(file, len(MAGIC)) == MAGIC
     except OSError:
-        return False  # opening it says what is wrong
+        return False
 
 
 def change_key(path: Path, change: Callable[[Key | None], Key | None], wait: bool) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from facesearch.errors import StoreLockedError, UsageError
-from facesearch.store.sealing import Header, Key, unlock
+from facesearch.store.sealing import Header, Key, no_memory, unlock
 
 
 class Source(Protocol):
@@ -110,6 +110,7 @@ class Keys:
 
         Raises:
             StoreLockedError: nobody gives a passphrase.
+            StoreError: there is no memory to protect it.
         """
         return self._kept(Key.new, path, other=False)
 
@@ -118,6 +119,7 @@ class Keys:
 
         Raises:
             StoreLockedError: nobody gives one.
+            StoreError: there is no memory to protect it.
         """
         return self._kept(key.under, path, other=True)
 
@@ -125,7 +127,10 @@ class Keys:
         passphrase = normal(self._source.for_new(path, other))
         if not passphrase:
             raise UsageError(f"{path}: an empty passphrase protects nothing; give another")
-        key = made(passphrase)
+        try:
+            key = made(passphrase)
+        except MemoryError:
+            raise no_memory(path) from None
         self._source.keep(key.id, passphrase)
         self._open[key.id] = key
         return key

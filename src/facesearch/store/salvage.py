@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from facesearch.errors import StoreError
 from facesearch.store import schema
 from facesearch.store.archive import META, data_offset, digest_of, npy_header, read_npy_header
+from facesearch.store.disk import first_bytes
 from facesearch.store.mending import one_byte_mended
 from facesearch.store.passphrases import key_for
 from facesearch.store.sealing import HEADER, Key
@@ -161,8 +162,7 @@ def key_left(path: Path) -> Key | None:
     Raises:
         StoreLockedError: there is no passphrase for it.
     """
-    with path.open("rb") as file:
-        raw = memoryview(file.read(HEADER))
+    raw = memoryview(first_bytes(path, HEADER))
     header = header_left(raw, path) if was_sealed(raw) else None
     return None if header is None else key_for(header, path)
 
