@@ -7,7 +7,7 @@ from pathlib import Path
 from facesearch.errors import UsageError
 from facesearch.store import Store
 from facesearch.store.encrypting import change_key
-from facesearch.store.passphrases import changed_key, new_key
+from facesearch.store.passphrases import changed_key, key_written, new_key
 from facesearch.store.sealing import Key
 
 
@@ -30,6 +30,7 @@ def encrypt(path: Path, wait: bool = False) -> None:
         raise UsageError(f"{path}: is encrypted already; --change gives it another passphrase")
     key = new_key(path)  # before anything is held: a person may think about it
     change_key(path, lambda old: old or key, wait)
+    key_written(key)
 
 
 def change_passphrase(path: Path, wait: bool = False) -> None:
@@ -43,6 +44,7 @@ def change_passphrase(path: Path, wait: bool = False) -> None:
     """
     key = changed_key(_key_of(path), path)
     change_key(path, lambda old: key, wait)
+    key_written(key)
 
 
 def decrypt(path: Path, wait: bool = False) -> None:

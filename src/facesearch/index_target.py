@@ -30,7 +30,7 @@ from facesearch.recipes import Recipe
 from facesearch.scoping import choose_scopes
 from facesearch.sources import root_state
 from facesearch.store import Store, StoreWriter
-from facesearch.store.passphrases import new_key
+from facesearch.store.passphrases import key_written, new_key
 from facesearch.store.sealing import Key
 
 
@@ -89,6 +89,15 @@ def take_for_writing(paths: Sequence[Location], store: StoreName, options: Index
     if isinstance(store, EngineAddress):
         return _take_engine(paths, store, options)
     key = _key_for(paths, store, options) if options.encrypt else None
+    target = _taken(paths, store, options, key)
+    if key is not None:
+        key_written(key)
+    return target
+
+
+def _taken(
+    paths: Sequence[Location], store: Path, options: IndexOptions, key: Key | None
+) -> Target:
     while True:
         intent = intent_of(paths, store, options)
         try:

@@ -1,7 +1,10 @@
 """Encrypted stores at the command line: where passphrases come from, and what is said."""
 
+import sys
+
 import pytest
 
+from facesearch.errors import StoreError
 from facesearch.store import Store
 from facesearch.store.encrypting import is_encrypted
 from facesearch.store.passphrases import Given, Keys, unlocking
@@ -170,6 +173,62 @@ def test_a_keyring_that_has_an_old_passphrase(program, encrypted, ring, monkeypa
     typed(monkeypatch, "correct horse")
     assert _go(program, monkeypatch, "info", "--keyring").code == 0
     assert ring[place] == "correct horse"
+
+
+def test_an_option_counts_more_than_the_environment(
+    program, encrypted, ring, monkeypatch, folder, secret
+):
+    monkeypatch.setenv("FACESEARCH_PASSPHRASE_FILE", str(folder / "not-there"))
+    typed(monkeypatch, "correct horse")
+    assert _go(program, monkeypatch, "info", "--keyring").code == 0
+    assert list(ring.values()) == ["correct horse"]
+    assert program("info", "--keyring").code == 0
+    assert program("info", "--passphrase-file", secret).code == 0
+    assert program("info").code == 1
+
+
+def test_a_keyring_keeps_a_new_passphrase_once_the_store_is_under_it(
+    program, encrypted, ring, monkeypatch
+):
+    typed(monkeypatch, "correct horse")
+    assert _go(program, monkeypatch, "info", "--keyring").code == 0
+    typed(monkeypatch, "new one", "new one")
+    with monkeypatch.context() as patch:
+        patch.setattr("facesearch.encrypting.change_key", _full)
+        assert _go(program, patch, "encrypt", "--change", "--keyring").code == 1
+    assert list(ring.values()) == ["correct horse"]
+    assert program("info", "--keyring").code == 0
+    typed(monkeypatch, "new one", "new one")
+    assert _go(program, monkeypatch, "encrypt", "--change", "--keyring").code == 0
+    assert "new one" in ring.values()
+    typed(monkeypatch)
+    assert program("info", "--keyring").code == 0
+
+
+def _full(path, *asked):
+    raise StoreError(f"{path}: the disk is full")
+
+
+@pytest.mark.parametrize("command", [["info"], ["encrypt", "--change"], ["encrypt", "--off"]])
+def test_a_missing_library_is_told_before_anybody_types(program, encrypted, monkeypatch, command):
+    asked = typed(monkeypatch)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    done = _go(program, monkeypatch, *command)
+    assert done.code == 2
+    assert "pip install cryptography" in done.err
+    assert asked == []
+
+
+def test_it_is_told_before_a_new_passphrase_is_typed(program, store, monkeypatch):
+    asked = typed(monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr("importlib.util.find_spec", lambda name: None)
+        assert _go(program, patch, "encrypt").code == 2
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    done = _go(program, monkeypatch, "encrypt", "--keyring")
+    assert done.code == 2
+    assert "pip install keyring" in done.err
+    assert asked == []
 
 
 def test_a_machine_without_a_keyring(program, encrypted, monkeypatch):

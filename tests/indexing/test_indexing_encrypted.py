@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 
@@ -55,6 +56,25 @@ def test_with_real_processes(busy_library: Library) -> None:
     assert busy_library.index(encrypt=True).new == 40
     assert is_encrypted(busy_library.path)
     assert busy_library.problems() == []
+
+
+class Ring(Given):
+    """Keeps what is right."""
+
+    kept: ClassVar[list[str]] = []
+
+    def keep(self, key_id: bytes, passphrase: str) -> None:
+        self.kept.append(passphrase)
+
+
+def test_a_keyring_keeps_the_passphrase_of_a_store_that_was_begun(library: Library) -> None:
+    library.add_many(5)
+    with unlocking(Keys(Ring("correct horse"))):
+        with pytest.raises(UsageError):
+            library.index(library.home / "not-there", encrypt=True)
+        assert Ring.kept == []
+        library.index(encrypt=True)
+        assert Ring.kept == ["correct horse"]
 
 
 def test_a_wrong_passphrase_changes_nothing(library: Library) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from facesearch.errors import StoreLockedError, UsageError
-from facesearch.store.sealing import Header, Key, no_memory, unlock
+from facesearch.store.sealing import Header, Key, no_memory, require_library, unlock
 
 
 class Source(Protocol):
@@ -41,7 +41,7 @@ class Source(Protocol):
         """
 
     def keep(self, key_id: bytes, passphrase: str) -> None:
-        """Called with each passphrase that was right."""
+        """Called with each passphrase that was right, a new one only when something is under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ class Keys:
         self._source = source
         self._open: dict[bytes, Key] = {}
         self._refused: dict[bytes, StoreLockedError] = {}
+        self._new: dict[bytes, str] = {}
 
     def of(self, header: Header, path: Path) -> Key:
         """The key of an encrypted file.
@@ -94,6 +95,7 @@ class Keys:
         return key
 
     def _asked(self, header: Header, path: Path) -> Key:
+        require_library()  # before anybody types
         attempt = 0
         while True:
             passphrase = normal(self._source.of_store(path, header.key_id, attempt))
@@ -112,7 +114,7 @@ class Keys:
             StoreLockedError: nobody gives a passphrase.
             StoreError: there is no memory to protect it.
         """
-        return self._kept(Key.new, path, other=False)
+        return self._made(Key.new, path, other=False)
 
     def changed(self, key: Key, path: Path) -> Key:
         """The same key under a passphrase that is asked for anew.
@@ -121,9 +123,10 @@ class Keys:
             StoreLockedError: nobody gives one.
             StoreError: there is no memory to protect it.
         """
-        return self._kept(key.under, path, other=True)
+        return self._made(key.under, path, other=True)
 
-    def _kept(self, made: Callable[[str], Key], path: Path, other: bool) -> Key:
+    def _made(self, made: Callable[[str], Key], path: Path, other: bool) -> Key:
+        require_library()
         passphrase = normal(self._source.for_new(path, other))
         if not passphrase:
             raise UsageError(f"{path}: an empty passphrase protects nothing; give another")
@@ -131,9 +134,14 @@ class Keys:
             key = made(passphrase)
         except MemoryError:
             raise no_memory(path) from None
-        self._source.keep(key.id, passphrase)
-        self._open[key.id] = key
+        self._open[key.id], self._new[key.id] = key, passphrase
         return key
+
+    def written(self, key: Key) -> None:
+        """Something is encrypted with a key of ``new`` or ``changed``: its passphrase is right."""
+        passphrase = self._new.pop(key.id, None)
+        if passphrase is not None:
+            self._source.keep(key.id, passphrase)
 
 
 def normal(passphrase: str) -> str:
@@ -185,6 +193,13 @@ def changed_key(key: Key, path: Path) -> Key:
         StoreLockedError: nobody gives a passphrase.
     """
     return _asked(path).changed(key, path)
+
+
+def key_written(key: Key) -> None:
+    """A key of ``new_key`` or ``changed_key`` is in use from now on."""
+    keys = _keys.get()
+    if keys is not None:
+        keys.written(key)
 
 
 def _asked(path: Path) -> Keys:

@@ -93,7 +93,7 @@ class Key:
 
     def file_key(self, salt: bytes) -> bytes:
         """The 32 bytes that the file with this salt is encrypted with."""
-        _require_library()
+        require_library()
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -165,7 +165,7 @@ def unlock(header: Header, passphrase: str, path: Path) -> Key:
         StoreLockedError: the passphrase is another one.
         StoreError: the header names a cost that no honest one has, or there is no memory for it.
     """
-    _require_library()
+    require_library()
     from cryptography.exceptions import InvalidTag
 
     slot = header.slot
@@ -302,7 +302,12 @@ class SealedFile:
         self._file.write(self._cipher.encrypt(nonce, bytes(self._chunk), header.bound(self._index)))
 
 
-def _require_library() -> None:
+def require_library() -> None:
+    """Raise where encryption cannot be had.
+
+    Raises:
+        UsageError: the library is not installed.
+    """
     if importlib.util.find_spec("cryptography") is None:
         raise UsageError(
             "encrypted stores need a library that is not installed; install it with: pip install "
@@ -311,7 +316,7 @@ def _require_library() -> None:
 
 
 def _stretched(passphrase: str, salt: bytes, cost: tuple[int, int, int]) -> bytes:
-    _require_library()
+    require_library()
     from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
     log2_n, r, p = cost
