@@ -258,6 +258,30 @@ def test_one_that_is_there_is_encrypted_by_the_next_run(program, store, photos, 
     assert is_encrypted(store)
 
 
+@pytest.mark.parametrize("option", ["--passphrase-file", "--keyring"])
+def test_a_passphrase_for_a_store_that_would_be_plain_is_refused(
+    program, store, photos, secret, folder, option
+):
+    wish = [option, secret] if option == "--passphrase-file" else [option]
+    before = store.read_bytes()
+    for name, state in (("new.npz", "would not be encrypted"), ("faces.npz", "is not encrypted")):
+        done = program("index", photos, "--store", folder / name, *wish)
+        assert done.code == 2
+        assert f"{name}: {state}; add --encrypt to {option}, or leave that out" in done.err
+    assert not (folder / "new.npz").exists()
+    assert store.read_bytes() == before
+
+
+def test_a_passphrase_of_the_environment_is_no_wish(program, store, secret, monkeypatch):
+    monkeypatch.setenv("FACESEARCH_PASSPHRASE_FILE", str(secret))
+    assert program("index").code == 0
+    assert not is_encrypted(store)
+
+
+def test_a_passphrase_for_a_store_that_is_encrypted_is_none_to_refuse(program, encrypted, secret):
+    assert program("index", "--passphrase-file", secret).code == 0
+
+
 def test_another_passphrase_and_none(program, encrypted, secret, folder, ring, monkeypatch):
     typed(monkeypatch, "correct horse", "new one", "new one")
     done = _go(program, monkeypatch, "encrypt", "--change")

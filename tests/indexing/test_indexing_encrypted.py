@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from pathlib import Path
 
 import pytest
 
@@ -58,10 +58,17 @@ def test_with_real_processes(busy_library: Library) -> None:
     assert busy_library.problems() == []
 
 
-class Ring(Given):
+class Ring:
     """Keeps what is right."""
 
-    kept: ClassVar[list[str]] = []
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+
+    def of_store(self, path: Path, key_id: bytes, attempt: int) -> str:
+        return "correct horse"
+
+    def for_new(self, path: Path, other: bool) -> str:
+        return "correct horse"
 
     def keep(self, key_id: bytes, passphrase: str) -> None:
         self.kept.append(passphrase)
@@ -69,12 +76,13 @@ class Ring(Given):
 
 def test_a_keyring_keeps_the_passphrase_of_a_store_that_was_begun(library: Library) -> None:
     library.add_many(5)
-    with unlocking(Keys(Ring("correct horse"))):
+    ring = Ring()
+    with unlocking(Keys(ring)):
         with pytest.raises(UsageError):
             library.index(library.home / "not-there", encrypt=True)
-        assert Ring.kept == []
+        assert ring.kept == []
         library.index(encrypt=True)
-        assert Ring.kept == ["correct horse"]
+        assert ring.kept == ["correct horse"]
 
 
 def test_a_wrong_passphrase_changes_nothing(library: Library) -> None:
