@@ -282,6 +282,37 @@ def test_a_passphrase_for_a_store_that_is_encrypted_is_none_to_refuse(program, e
     assert program("index", "--passphrase-file", secret).code == 0
 
 
+def test_what_lies_in_plain_beside_it_is_told(program, store, secret, folder):
+    plain = store.read_bytes()
+    beside = [".damaged", ".damaged.parts/1.npz", ".damaged-2", ".damaged.txt", ".repair"]
+    for name in [*(f"faces.npz{end}" for end in beside), "other.npz.damaged"]:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(plain)
+    asked = ("--passphrase-file", secret)
+    done = program("encrypt", *asked)
+    assert done.code == 0
+    checked = program("check", *asked)
+    assert checked.code == 0
+    for err in (done.err, checked.err):
+        told = [line for line in err.splitlines() if "not encrypted (" in line]
+        assert [line.split(" (")[0] for line in told] == [
+            f"{store}.damaged: not encrypted",
+            f"{store}.damaged-2: not encrypted",
+            f"{store}.repair: not encrypted",
+        ]
+        assert "damaged: not encrypted (2 files," in told[0]
+    assert "not encrypted (" not in program("encrypt", "--off", *asked).err
+    assert "not encrypted (" not in program("check").err
+
+
+def test_what_is_encrypted_or_empty_beside_it_is_not_told(program, encrypted, secret, folder):
+    raw = bytearray(encrypted.read_bytes())
+    raw[3] ^= 1  # a damaged one that was kept
+    (folder / "faces.npz.damaged").write_bytes(raw)
+    (folder / "faces.npz.repair").write_bytes(b"")
+    assert "not encrypted" not in program("check", "--passphrase-file", secret).err
+
+
 def test_another_passphrase_and_none(program, encrypted, secret, folder, ring, monkeypatch):
     typed(monkeypatch, "correct horse", "new one", "new one")
     done = _go(program, monkeypatch, "encrypt", "--change")

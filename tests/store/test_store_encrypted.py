@@ -21,6 +21,7 @@ from facesearch.store.derived import face_keys, load_derived
 from facesearch.store.encrypting import is_encrypted
 from facesearch.store.entered import change_entered
 from facesearch.store.heads import numbered_head
+from facesearch.store.layout import Layout
 from facesearch.store.passphrases import Given, Keys, unlocking
 from facesearch.store.repair import RepairOptions, repair
 from facesearch.store.sealing import Key
@@ -307,6 +308,20 @@ def test_an_encrypted_head_that_is_numbered_makes_it_encrypted(place, photos, pl
     photos.build(tmp := place.with_name("other.npz"), KEYS[:1])
     tmp.rename(place)
     assert is_encrypted(place)
+
+
+def test_a_numbered_head_that_stays_stops_it_before_anything_is_written(place, photos, monkeypatch):
+    photos.build(place, KEYS)
+    numbered_head(place, 1).parent.mkdir()
+    numbered_head(place, 1).write_bytes(place.read_bytes())
+    before = read_files(place.parent)
+    with monkeypatch.context() as patch:
+        patch.setattr(Layout, "settle", lambda layout: None)  # as where somebody has it open
+        with pytest.raises(StoreError, match=r"faces\.npz\.heads: cannot be put in the store's"):
+            encrypt(place)
+    assert read_files(place.parent) == before
+    encrypt(place)
+    assert not numbered_head(place, 1).exists()
 
 
 def test_nobody_to_ask(place, photos, keys):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from facesearch.addresses import StoreName
-from facesearch.cli.stores import named_store, say, store_name, store_option
+from facesearch.cli.stores import named_store, say, say_plain_beside, store_name, store_option
 from facesearch.errors import UsageError
 
 
@@ -43,3 +43,5 @@ def encrypt(
             f"{path}: encrypted; the disk's free space may still hold what it was before, and so "
             "may copies and backups"
         )
+    if not off:
+        say_plain_beside(path)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from facesearch.errors import StoreError
 from facesearch.store.archive import read_bytes
 from facesearch.store.disk import first_bytes, put_in_place, storing, write_temporary
-from facesearch.store.heads import head_files
+from facesearch.store.heads import head_files, head_numbers, heads_folder
 from facesearch.store.layout import Layout
 from facesearch.store.lock import locked
 from facesearch.store.reader import Store, derived_folder, parts_folder, real_location
-from facesearch.store.sealing import MAGIC, Key, SealedFile
+from facesearch.store.sealing import HEADER, MAGIC, Key, SealedFile
+from facesearch.store.unsealing import was_sealed
 from facesearch.store.writer import rebuild_path
+
+_KEPT = r"(?:(\.damaged(?:-[0-9]+)?|\.repair)(?:\.(?:parts|derived|heads|tmp))?|(\.heads))"
+"""Endings of what may lie beside a store; of which one it is comes first."""
 
 
 def is_encrypted(path: Path) -> bool:
@@ -34,6 +41,53 @@ def _begins_sealed(file: Path) -> bool:
         return first_bytes(file, len(MAGIC)) == MAGIC
     except OSError:
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class PlainBeside:
+    """A copy of an encrypted store, or of a part of it, that lies in plain beside it.
+
+    ``path`` names it, ``files`` are how many, ``bytes`` how long they are together.
+    """
+
+    path: Path
+    files: int
+    bytes: int
+
+
+def plain_beside(path: Path) -> list[PlainBeside]:
+    """What repairs have kept beside an encrypted store, or heads that nobody could replace, and
+    anybody can read; by name. No file is opened but to see how it begins.
+    """
+    location = real_location(path)
+    own = re.compile(re.escape(location.name) + _KEPT)
+    dotted = re.compile(r"\." + own.pattern)
+    found: dict[str, list[int]] = {}
+    try:
+        entries = sorted(location.parent.iterdir())
+    except OSError:  # opening the store says what is wrong
+        return []
+    for entry in entries:
+        match = own.fullmatch(entry.name) or dotted.fullmatch(entry.name)
+        if match is not None:
+            found.setdefault(match[1] or match[2], []).extend(_plain_sizes(entry))
+    beside = ((location.with_name(location.name + end), sizes) for end, sizes in found.items())
+    return [PlainBeside(place, len(sizes), sum(sizes)) for place, sizes in beside if sizes]
+
+
+def _plain_sizes(entry: Path) -> Iterator[int]:
+    """The lengths of the files in plain that this is, or holds."""
+    files = [entry]
+    with contextlib.suppress(OSError):
+        files = sorted(entry.iterdir())
+    for file in files:
+        try:
+            raw = memoryview(first_bytes(file, HEADER))
+            size = file.stat().st_size
+        except OSError:
+            continue  # nobody can say what is in it
+        if raw and not was_sealed(raw):
+            yield size
 
 
 def change_key(path: Path, change: Callable[[Key | None], Key | None], wait: bool) -> None:
@@ -58,6 +112,11 @@ def change_key(path: Path, change: Callable[[Key | None], Key | None], wait: boo
     with locked(location, wait), storing(path):
         Layout(rebuild_path(path)).discard()
         Layout(path).settle()
+        if head_numbers(location):
+            raise StoreError(
+                f"{heads_folder(location)}: cannot be put in the store's place while another "
+                "program has it open; close that and try again"
+            )
         store = Store.open(path)
         old, head = store.key, store.head
         files = [parts_folder(location) / each.name for each in head.segments if each.name]
