@@ -342,6 +342,32 @@ def test_output_that_goes_to_a_file_is_told(program, encrypted, secret, red, fol
     )
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["info"],
+        ["roots", "--json"],
+        ["check", "--deep"],
+        ["forget", "--dry-run", "--yes", "both.png"],
+    ],
+)
+def test_names_of_photos_that_go_to_a_file_are_told(program, encrypted, secret, photos, command):
+    (photos / "both.png").write_bytes(b"of another kind")  # so that check names it
+    command = [photos / word if word == "both.png" else word for word in command]
+    done = program(*command, "--passphrase-file", secret)
+    assert done.out, done.err
+    assert f"{encrypted} is encrypted, what is written to standard output is not" in done.err
+
+
+def test_info_says_that_it_is_encrypted(program, encrypted, secret):
+    asked = ("--passphrase-file", secret)
+    assert ", encrypted)" in program("info", *asked).lines[0]
+    assert program("info", "--json", *asked).json["encrypted"] is True
+    program("encrypt", "--off", *asked)
+    assert "encrypted" not in program("info").out
+    assert program("info", "--json").json["encrypted"] is False
+
+
 def test_no_picture_of_faces_is_left_in_the_temporary_folder(
     program, encrypted, secret, photos, tmp_path
 ):

@@ -15,6 +15,7 @@ from facesearch.cli.stores import (
     say_plain_beside,
     store_name,
     store_option,
+    warn_of_plain_output,
 )
 from facesearch.errors import EXIT_FAILED
 
@@ -42,6 +43,8 @@ def check(
         remember(chosen)
     if isinstance(chosen, Path) and lies_encrypted(chosen):
         say_plain_beside(chosen)
+    if problems:
+        warn_of_plain_output(chosen)  # they may name photos
     if as_json:
         click.echo(json.dumps({"schema": 1, "store": str(chosen), "problems": problems}, indent=2))
         return EXIT_FAILED if problems else 0
