@@ -14,7 +14,16 @@ from facesearch.errors import StoreError, StoreLockedError, UsageError
 from facesearch.forgetting import ForgetOptions, Targets, forget
 from facesearch.merging import merge
 from facesearch.splitting import split_evenly
-from facesearch.store import Root, Store, StoreWriter, check_path, disk, save_derived, sealing
+from facesearch.store import (
+    Root,
+    Store,
+    StoreWriter,
+    check_path,
+    disk,
+    save_derived,
+    sealing,
+    unsealing,
+)
 from facesearch.store.archive import Member
 from facesearch.store.attached import load_attached, save_attached
 from facesearch.store.derived import face_keys, load_derived
@@ -392,6 +401,17 @@ def test_what_is_gone_of_an_encrypted_store_is_said(place, photos, plain, keys):
         photos.fill(writer, KEYS)
         writer.finish()
     assert Store.open(place).content_digest() == plain.content_digest()
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_repair_says_what_it_did_not_try(place, photos, keys, monkeypatch):
+    monkeypatch.setattr(unsealing, "_MOST_HOPELESS", 0)
+    photos.build(place, KEYS, key=keys.new(place))
+    raw = bytearray(place.read_bytes())
+    raw[-100] ^= 1
+    place.write_bytes(raw)
+    found = _repaired(place)
+    assert any("chunks not searched for one wrong byte" in line for line in found.problems)
 
 
 def test_a_repair_needs_the_passphrase_and_changes_nothing_without(place, photos, keys):
