@@ -2,10 +2,12 @@
 
 import sys
 
+import numpy as np
 import pytest
 
 from facesearch.errors import StoreError
-from facesearch.store import Store
+from facesearch.store import Store, save_derived
+from facesearch.store.derived import face_keys
 from facesearch.store.encrypting import is_encrypted
 from facesearch.store.passphrases import Given, Keys, unlocking
 from sealed_stores import cheap_encryption
@@ -311,6 +313,16 @@ def test_what_is_encrypted_or_empty_beside_it_is_not_told(program, encrypted, se
     (folder / "faces.npz.damaged").write_bytes(raw)
     (folder / "faces.npz.repair").write_bytes(b"")
     assert "not encrypted" not in program("check", "--passphrase-file", secret).err
+
+
+def test_what_is_damaged_and_can_be_computed_again_is_told(program, store, secret):
+    faces = face_keys(Store.open(store)).digest
+    save_derived(store, "graph", {"n": np.zeros(3, np.int64)}, faces)
+    (file,) = store.with_name("faces.npz.derived").iterdir()
+    file.write_bytes(b"")
+    done = program("encrypt", "--passphrase-file", secret)
+    assert done.code == 0, done.err
+    assert f"{file}: was damaged and is removed; it is computed again" in done.err
 
 
 def test_another_passphrase_and_none(program, encrypted, secret, folder, ring, monkeypatch):

@@ -215,6 +215,35 @@ def test_one_that_is_there_is_encrypted_and_decrypted(place, photos, plain, keys
         decrypt(place)
 
 
+@pytest.mark.parametrize("change", [change_passphrase, decrypt])
+def test_what_was_computed_and_is_damaged_is_dropped(place, photos, plain, keys, change):
+    photos.build(place, KEYS, key=keys.new(place))
+    faces = face_keys(Store.open(place)).digest
+    for name in ("graph", "codes"):
+        save_derived(place, name, {"n": np.zeros(3, np.int64)}, faces)
+    (file,) = place.with_name("faces.npz.derived").glob("graph*")
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    assert change(place) == (file,)
+    store = Store.open(place)
+    assert load_derived(store, "graph", faces) is None
+    assert load_derived(store, "codes", faces) is not None
+    assert check_path(place) == []
+    assert store.content_digest() == plain.content_digest()
+
+
+@pytest.mark.parametrize("left", [b"", b"?", None])
+def test_a_damaged_plain_one_is_dropped_before_it_is_encrypted(place, photos, left):
+    photos.build(place, KEYS)
+    faces = face_keys(Store.open(place)).digest
+    save_derived(place, "graph", {"n": np.zeros(3, np.int64)}, faces)
+    (file,) = place.with_name("faces.npz.derived").iterdir()
+    raw = bytearray(file.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    file.write_bytes(raw if left is None else left)
+    assert encrypt(place) == (file,)
+    assert check_path(place) == []
+
+
 def test_another_passphrase_opens_all_of_it(place, photos, plain, keys):
     with photos.open(place, single_file_bytes=0, key=keys.new(place)) as writer:
         writer.set_roots([Root("/photos", "photos")])

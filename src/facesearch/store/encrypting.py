@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from facesearch.errors import StoreError
+from facesearch.errors import StoreError, StoreLockedError, StoreMissingError
 from facesearch.store.archive import read_bytes
+from facesearch.store.derived import open_derived
 from facesearch.store.disk import first_bytes, put_in_place, storing, write_temporary
+from facesearch.store.head import DerivedEntry
 from facesearch.store.heads import head_files, head_numbers, heads_folder
 from facesearch.store.layout import Layout
 from facesearch.store.lock import locked
@@ -90,7 +92,9 @@ def _plain_sizes(entry: Path) -> Iterator[int]:
             yield size
 
 
-def change_key(path: Path, change: Callable[[Key | None], Key | None], wait: bool) -> None:
+def change_key(
+    path: Path, change: Callable[[Key | None], Key | None], wait: bool
+) -> tuple[Path, ...]:
     """Write every file of a store anew, encrypted in another way; what is in them stays as it is.
 
     The head comes last. Cut off before, the store opens with the passphrase, or its old one where
@@ -102,6 +106,10 @@ def change_key(path: Path, change: Callable[[Key | None], Key | None], wait: boo
         change: from what it is encrypted with now to the key from now on; None: in plain. A key
             with another id cannot come in place of a key.
         wait: for another writer to end.
+
+    Returns:
+        What was computed from the store and is damaged: it is removed, and computed again when it
+        is needed.
 
     Raises:
         StoreBusyError: another process writes to it.
@@ -120,14 +128,36 @@ def change_key(path: Path, change: Callable[[Key | None], Key | None], wait: boo
         store = Store.open(path)
         old, head = store.key, store.head
         files = [parts_folder(location) / each.name for each in head.segments if each.name]
-        files += [derived_folder(location) / each.file for each in head.derived.values()]
+        derived, computed = derived_folder(location), head.derived.values()
+        damaged = tuple(derived / each.file for each in computed if _is_damaged(store, each))
+        files += [derived / each.file for each in computed if derived / each.file not in damaged]
         del store  # Windows keeps what is mapped
         key = change(old)
         Layout(path, old).sweep(head)
+        for file in damaged:
+            file.unlink(missing_ok=True)
         for file in files:
             if file.exists():
                 _write_anew(file, old, key, file.with_name("new.tmp"))
         _write_anew(location, old, key, location.with_name(f".{location.name}.tmp"))
+    return damaged
+
+
+def _is_damaged(store: Store, entry: DerivedEntry) -> bool:
+    """Whether a file of computed data is there and not as it was written.
+
+    Raises:
+        StoreLockedError: nobody has its passphrase.
+    """
+    try:
+        open_derived(store, entry)
+    except StoreMissingError:
+        return False
+    except StoreLockedError:
+        raise
+    except StoreError:
+        return True
+    return False
 
 
 def _write_anew(file: Path, old: Key | None, new: Key | None, temporary: Path) -> None:

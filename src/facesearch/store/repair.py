@@ -351,8 +351,8 @@ def _with_headers(left: Remains, found: Found) -> Remains:
     ]
     if found.untried:
         left.damage.append(
-            f"{found.path}: damaged chunks not searched for one wrong byte, for too many others have "
-            f"more: {found.untried:,}"
+            f"{found.path}: damaged chunks not searched for one wrong byte, since too many others "
+            f"have more: {found.untried:,}"
         )
     if not left.damage and not _is_exact(found):
         left.damage.append(f"{found.path}: its headers or its end are damaged, its arrays are not")

@@ -126,8 +126,8 @@ class _Opener:
         return opened
 
     def _candidates(self, record: bytes, bound: bytes) -> Iterator[bytes]:
-        """The chunk with what one wrong byte must have been, of the tag, of what is in it, or of the
-        nonce.
+        """The chunk with what one wrong byte must have been: of the tag, of what is inside, or of
+        the nonce.
         """
         nonce, inside, tag = record[:NONCE], record[NONCE:-TAG], record[-TAG:]
         actual = self._tag(nonce, inside, bound)
