@@ -32,14 +32,20 @@ def encrypt(path: Path, wait: bool = False) -> tuple[Path, ...]:
     if Store.open(path).key is not None:
         raise UsageError(f"{path}: is encrypted already; --change gives it another passphrase")
     key = new_key(path)  # before anything is held: a person may think about it
-    damaged = change_key(path, lambda old: old or key, wait)
+
+    def change(old: Key | None) -> tuple[Key]:
+        if old is not None:
+            raise UsageError(f"{path}: another process has encrypted it meanwhile")
+        return (key,)
+
+    damaged = change_key(path, change, wait)
     key_written(key)
     return damaged
 
 
 def change_passphrase(path: Path, wait: bool = False) -> tuple[Path, ...]:
-    """Puts an encrypted store under another passphrase. The key within stays: who has an older copy
-    and its passphrase can still open it.
+    """Puts an encrypted store under another passphrase and a new key: who has an older copy and its
+    passphrase can still open that, and nothing that is written from now on.
 
     Returns as ``encrypt``.
 
@@ -48,9 +54,16 @@ def change_passphrase(path: Path, wait: bool = False) -> tuple[Path, ...]:
         StoreLockedError: the old passphrase is missing or wrong, or nobody gives a new one.
         StoreError: as ``encrypt``.
     """
-    key = changed_key(_key_of(path), path)
-    damaged = change_key(path, lambda old: key, wait)
-    key_written(key)
+    before = _key_of(path)
+    keys = changed_key(before, path)
+
+    def change(old: Key | None) -> tuple[Key, Key]:
+        if old is None or old.id != before.id:
+            raise UsageError(f"{path}: another process has changed that meanwhile; run it again")
+        return keys
+
+    damaged = change_key(path, change, wait)
+    key_written(keys[-1])
     return damaged
 
 
@@ -63,7 +76,7 @@ def decrypt(path: Path, wait: bool = False) -> tuple[Path, ...]:
         StoreError: as ``encrypt``.
     """
     _key_of(path)
-    return change_key(path, lambda old: None, wait)
+    return change_key(path, lambda old: (None,), wait)
 
 
 def _key_of(path: Path) -> Key:

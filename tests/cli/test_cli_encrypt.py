@@ -5,12 +5,14 @@ import sys
 import numpy as np
 import pytest
 
+from facesearch.encrypting import encrypt
 from facesearch.errors import StoreError
 from facesearch.store import Store, save_derived
 from facesearch.store.derived import face_keys
 from facesearch.store.encrypting import is_encrypted
 from facesearch.store.passphrases import Given, Keys, unlocking
 from sealed_stores import cheap_encryption
+from small_store import enroll
 
 
 @pytest.fixture(autouse=True)
@@ -177,6 +179,36 @@ def test_a_keyring_that_has_an_old_passphrase(program, encrypted, ring, monkeypa
     assert ring[place] == "correct horse"
 
 
+def test_stores_of_one_passphrase_are_each_kept(program, encrypted, ring, folder, monkeypatch):
+    with unlocking(Keys(Given("correct horse"))):
+        enroll(folder / "other.npz", [])
+        encrypt(folder / "other.npz")
+    typed(monkeypatch, "correct horse")
+    both = (encrypted, folder / "other.npz", "-o", folder / "both.npz", "--keyring")
+    done = _go(program, monkeypatch, "merge", *both)
+    assert done.code == 0, done.err
+    assert list(ring.values()) == ["correct horse"] * 2
+    for each in both[:2]:
+        assert program("info", each, "--keyring").code == 0
+
+
+def test_a_keyring_that_keeps_nothing_is_told_and_nobody_is_asked_again(
+    program, encrypted, ring, monkeypatch
+):
+    import keyring
+    from keyring.errors import PasswordSetError
+
+    def refuse(*asked):
+        raise PasswordSetError("locked")
+
+    monkeypatch.setattr(type(keyring.get_keyring()), "set_password", refuse)
+    asked = typed(monkeypatch, "correct horse", "correct horse")
+    done = _go(program, monkeypatch, "info", "--keyring")
+    assert done.code == 1
+    assert "the keyring cannot be used (locked)" in done.err
+    assert len(asked) == 1
+
+
 def test_an_option_counts_more_than_the_environment(
     program, encrypted, ring, monkeypatch, folder, secret
 ):
@@ -329,7 +361,7 @@ def test_another_passphrase_and_none(program, encrypted, secret, folder, ring, m
     typed(monkeypatch, "correct horse", "new one", "new one")
     done = _go(program, monkeypatch, "encrypt", "--change")
     assert done.code == 0, done.err
-    assert "who has an older copy and its passphrase can still read it" in done.err
+    assert "who has an older copy and its passphrase can still read that copy" in done.err
     assert program("info", "--passphrase-file", secret).code == 1
     secret.write_text("new one")
     assert program("encrypt", "--off", "--passphrase-file", secret).code == 0

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from facesearch import index_target
 from facesearch.errors import StoreLockedError, UsageError
 from facesearch.store.encrypting import is_encrypted
 from facesearch.store.passphrases import Given, Keys, unlocking
+from facesearch.store.sealing import Key
 from photo_library import Library
 from sealed_stores import cheap_encryption
 
@@ -48,6 +50,23 @@ def test_a_plain_one_is_encrypted_first(library: Library) -> None:
     library.refresh(encrypt=True)
     assert is_encrypted(library.path)
     assert library.store.content_digest() == digest
+
+
+def test_one_that_another_process_makes_in_plain_meanwhile_is_encrypted(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.add_many(5)
+    made = index_target.new_key
+
+    def slow(path: Path) -> Key:
+        if not path.exists():
+            library.index()
+        return made(path)
+
+    monkeypatch.setattr(index_target, "new_key", slow)
+    library.index(encrypt=True)
+    assert is_encrypted(library.path)
+    assert library.problems() == []
 
 
 def test_with_real_processes(busy_library: Library) -> None:

@@ -3,7 +3,9 @@
 import os
 import random
 import threading
+from contextlib import nullcontext
 from contextvars import Context
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +35,7 @@ from facesearch.store.heads import numbered_head
 from facesearch.store.layout import Layout
 from facesearch.store.passphrases import Given, Keys, unlocking
 from facesearch.store.repair import RepairOptions, repair
-from facesearch.store.sealing import Key
+from facesearch.store.sealing import Key, read_header, unlock
 from facesearch.store.traces import traces
 from made_mutants import read_files
 from made_photos import Photos
@@ -260,11 +262,89 @@ def test_another_passphrase_opens_all_of_it(place, photos, plain, keys):
         Store.open(place)
 
 
+@pytest.mark.parametrize("step", range(6))
+def test_cut_off_while_its_passphrase_is_changed_one_of_the_two_opens_all_of_it(
+    place, photos, plain, step, monkeypatch, keys
+):
+    """Two files, the head, and the two again."""
+    with photos.open(place, single_file_bytes=0, key=keys.new(place)) as writer:
+        writer.set_roots([Root("/photos", "photos")])
+        photos.fill(writer, KEYS)
+        writer.finish()
+    save_derived(place, "graph", {"n": np.zeros(3, np.int64)}, face_keys(Store.open(place)).digest)
+    old = Store.open(place).key
+    left = [step]
+
+    def put(temporary, path):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        temporary.replace(path)
+
+    with monkeypatch.context() as patch, unlocking(Keys(Two())):
+        patch.setattr("facesearch.store.encrypting.put_in_place", put)
+        with nullcontext() if step == 5 else pytest.raises(KeyboardInterrupt):
+            change_passphrase(place)
+    right, wrong = ["correct horse", "battery staple"][:: 1 if step < 3 else -1]
+    with _given(wrong), pytest.raises(StoreLockedError):
+        Store.open(place)
+    with _given(right):
+        store = Store.open(place)
+        assert store.content_digest() == plain.content_digest()
+        assert check_path(place) == []
+        assert (store.key.secret == old.secret) == (step < 3)
+        photos.build(place, KEYS)
+        assert check_path(place) == []
+    if step < 5:
+        with unlocking(Keys(Two(right))):
+            change_passphrase(place)
+    with _given("battery staple"):
+        assert check_path(place) == []
+        assert Store.open(place).content_digest() == plain.content_digest()
+    for path in place.parent.rglob("*.npz"):
+        if "plain" not in path.parts:
+            header = read_header(memoryview(path.read_bytes()), path)
+            assert unlock(header, "battery staple", path).secret != old.secret
+
+
+def test_a_forged_slot_is_not_written_on(place, photos, keys, tmp_path):
+    """Who cannot open it puts another wrapped key into a part: new files must not have that."""
+    with photos.open(place, single_file_bytes=0, key=keys.new(place)) as writer:
+        writer.set_roots([Root("/photos", "photos")])
+        photos.fill(writer, KEYS)
+        writer.finish()
+    raw = place.read_bytes()
+    header = read_header(memoryview(raw), place)
+    Store.open(place)
+    forged = replace(header, slot=Key.new("of a stranger").slot)
+    place.write_bytes(forged.encode() + raw[sealing.HEADER :])
+    change_entered(place, lambda store: {"labels": {"a": "b"}}, wait=False)
+    with _given("correct horse"):
+        assert Store.open(place).head.entered
+
+
+def test_who_encrypted_it_meanwhile_is_not_overruled(place, photos, monkeypatch, keys):
+    photos.build(place, KEYS)
+    asked = keys.new
+
+    def slow(path):
+        with _given("correct horse"):
+            encrypt(path)
+        return asked(path)
+
+    monkeypatch.setattr(keys, "new", slow)
+    with pytest.raises(UsageError, match="another process has encrypted it"):
+        encrypt(place)
+
+
 class Two:
     """The old passphrase for what is there, another one for what is to come."""
 
+    def __init__(self, old="correct horse"):
+        self.old = old
+
     def of_store(self, path, key_id, attempt):
-        return "correct horse"
+        return self.old
 
     def for_new(self, path, other):
         return "battery staple"

@@ -32,7 +32,7 @@ def encrypt(
         damaged = encrypting.change_passphrase(path, wait)
         say(
             f"{path}: under its new passphrase; who has an older copy and its passphrase can still "
-            "read it: --off, then encrypt it again, makes a new key"
+            "read that copy"
         )
     elif off:
         damaged = encrypting.decrypt(path, wait)

@@ -163,22 +163,21 @@ class _Keyring(_Person):
     """The system's keyring; what it does not have a person is asked for, once."""
 
     def __init__(self) -> None:
-        self._found: str | None = None
+        self._found: dict[bytes, str] = {}
 
     def of_store(self, path: Path, key_id: bytes, attempt: int) -> str:
-        self._found = None
-        if not attempt:
-            self._found = _keyring("get_password", key_id.hex())
-            if self._found is not None:
-                return self._found
-        return super().of_store(path, key_id, attempt)
+        found = None if attempt else _keyring("get_password", key_id.hex())
+        if found is None:
+            return super().of_store(path, key_id, attempt)
+        self._found[key_id] = found
+        return found
 
     def for_new(self, path: Path, other: bool) -> str:
         _keyring("get_password", _PROBE)  # one that cannot be used is told before anybody types
         return super().for_new(path, other)
 
     def keep(self, key_id: bytes, passphrase: str) -> None:
-        if self._found != passphrase:
+        if self._found.get(key_id) != passphrase:
             _keyring("set_password", key_id.hex(), passphrase)
 
 

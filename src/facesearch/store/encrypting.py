@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -93,18 +93,18 @@ def _plain_sizes(entry: Path) -> Iterator[int]:
 
 
 def change_key(
-    path: Path, change: Callable[[Key | None], Key | None], wait: bool
+    path: Path, change: Callable[[Key | None], Sequence[Key | None]], wait: bool
 ) -> tuple[Path, ...]:
     """Write every file of a store anew, encrypted in another way; what is in them stays as it is.
 
-    The head comes last. Cut off before, the store opens with the passphrase, or its old one where
-    that is changed: every file says how its key follows from it. A rebuild that has not ended is
-    dropped.
+    The head comes after all others. Cut off before, the store opens with the passphrase that it
+    had, for every file says how its key follows from one. A rebuild that has not ended is dropped.
 
     Args:
         path: the store's file; a caller has opened it, so that no lock is made beside nothing.
-        change: from what it is encrypted with now to the key from now on; None: in plain. A key
-            with another id cannot come in place of a key.
+        change: from what it is encrypted with now to the key from now on; None: in plain. In place
+            of a key come two with one secret: the first opens with the passphrase of before, and
+            files have it until the head has the second.
         wait: for another writer to end.
 
     Returns:
@@ -132,14 +132,17 @@ def change_key(
         damaged = tuple(derived / each.file for each in computed if _is_damaged(store, each))
         files += [derived / each.file for each in computed if derived / each.file not in damaged]
         del store  # Windows keeps what is mapped
-        key = change(old)
+        first, *later = change(old)
         Layout(path, old).sweep(head)
         for file in damaged:
             file.unlink(missing_ok=True)
+        files = [file for file in files if file.exists()]
         for file in files:
-            if file.exists():
-                _write_anew(file, old, key, file.with_name("new.tmp"))
-        _write_anew(location, old, key, location.with_name(f".{location.name}.tmp"))
+            _write_anew(file, old, first, file.with_name("new.tmp"))
+        last = later[-1] if later else first
+        _write_anew(location, old, last, location.with_name(f".{location.name}.tmp"))
+        for file in files if later else ():
+            _write_anew(file, first, last, file.with_name("new.tmp"))
     return damaged
 
 
