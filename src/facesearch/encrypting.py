@@ -7,11 +7,11 @@ from pathlib import Path
 from facesearch.errors import UsageError
 from facesearch.store import Store
 from facesearch.store.encrypting import change_key
-from facesearch.store.passphrases import changed_key, new_key
+from facesearch.store.passphrases import changed_key, key_written, new_key
 from facesearch.store.sealing import Key
 
 
-def encrypt(path: Path, wait: bool = False) -> None:
+def encrypt(path: Path, wait: bool = False) -> tuple[Path, ...]:
     """Encrypts a store that is plain, with all that belongs to it.
 
     The passphrase comes from whoever ``unlocking`` names. The blocks of the disk that held the
@@ -21,6 +21,9 @@ def encrypt(path: Path, wait: bool = False) -> None:
         path: the store's file.
         wait: for another writer to end.
 
+    Returns:
+        What was computed from the store, was damaged and is gone now; it is computed again.
+
     Raises:
         UsageError: it is encrypted already.
         StoreLockedError: nobody gives a passphrase.
@@ -29,24 +32,43 @@ def encrypt(path: Path, wait: bool = False) -> None:
     if Store.open(path).key is not None:
         raise UsageError(f"{path}: is encrypted already; --change gives it another passphrase")
     key = new_key(path)  # before anything is held: a person may think about it
-    change_key(path, lambda old: old or key, wait)
+
+    def change(old: Key | None) -> tuple[Key]:
+        if old is not None:
+            raise UsageError(f"{path}: another process has encrypted it meanwhile")
+        return (key,)
+
+    damaged = change_key(path, change, wait)
+    key_written(key)
+    return damaged
 
 
-def change_passphrase(path: Path, wait: bool = False) -> None:
-    """Puts an encrypted store under another passphrase. The key within stays: who has an older copy
-    and its passphrase can still open it.
+def change_passphrase(path: Path, wait: bool = False) -> tuple[Path, ...]:
+    """Puts an encrypted store under another passphrase and a new key: who has an older copy and its
+    passphrase can still open that, and nothing that is written from now on.
+
+    Returns as ``encrypt``.
 
     Raises:
         UsageError: it is not encrypted.
         StoreLockedError: the old passphrase is missing or wrong, or nobody gives a new one.
         StoreError: as ``encrypt``.
     """
-    key = changed_key(_key_of(path), path)
-    change_key(path, lambda old: key, wait)
+    before = _key_of(path)
+    keys = changed_key(before, path)
+
+    def change(old: Key | None) -> tuple[Key, Key]:
+        if old is None or old.id != before.id:
+            raise UsageError(f"{path}: another process has changed that meanwhile; run it again")
+        return keys
+
+    damaged = change_key(path, change, wait)
+    key_written(keys[-1])
+    return damaged
 
 
-def decrypt(path: Path, wait: bool = False) -> None:
-    """Writes an encrypted store in plain again.
+def decrypt(path: Path, wait: bool = False) -> tuple[Path, ...]:
+    """Writes an encrypted store in plain again; returns as ``encrypt``.
 
     Raises:
         UsageError: it is not encrypted.
@@ -54,7 +76,7 @@ def decrypt(path: Path, wait: bool = False) -> None:
         StoreError: as ``encrypt``.
     """
     _key_of(path)
-    change_key(path, lambda old: None, wait)
+    return change_key(path, lambda old: (None,), wait)
 
 
 def _key_of(path: Path) -> Key:

@@ -30,7 +30,8 @@ from facesearch.recipes import Recipe
 from facesearch.scoping import choose_scopes
 from facesearch.sources import root_state
 from facesearch.store import Store, StoreWriter
-from facesearch.store.passphrases import new_key
+from facesearch.store.encrypting import is_encrypted
+from facesearch.store.passphrases import key_written, new_key
 from facesearch.store.sealing import Key
 
 
@@ -88,7 +89,21 @@ def take_for_writing(paths: Sequence[Location], store: StoreName, options: Index
     """
     if isinstance(store, EngineAddress):
         return _take_engine(paths, store, options)
-    key = _key_for(paths, store, options) if options.encrypt else None
+    if not options.encrypt:
+        return _taken(paths, store, options, None)
+    while True:
+        key = _key_for(paths, store, options)
+        target = _taken(paths, store, options, key)
+        used = target.writer.store.key
+        if used is not None:
+            key_written(used)
+            return target
+        target.writer.close()  # another process has made it meanwhile, in plain
+
+
+def _taken(
+    paths: Sequence[Location], store: Path, options: IndexOptions, key: Key | None
+) -> Target:
     while True:
         intent = intent_of(paths, store, options)
         try:
@@ -110,7 +125,12 @@ def _key_for(paths: Sequence[Location], store: Path, options: IndexOptions) -> K
     if held is None:
         return new_key(store)
     if held.key is None:
-        encrypt(store, options.wait)
+        try:
+            encrypt(store, options.wait)
+        except UsageError:
+            if not is_encrypted(store):
+                raise
+            # Another process was quicker.
     return None
 
 

@@ -306,13 +306,20 @@ def test_the_public_names():
         _ = facesearch.nonsense
 
 
+@pytest.fixture
+def _cheap():
+    with cheap_encryption():
+        yield
+
+
+@pytest.mark.usefixtures("_cheap")
 def test_an_encrypted_store(store, photo):
     from facesearch.encrypting import encrypt
     from facesearch.errors import StoreLockedError
     from facesearch.store.passphrases import Given, Keys, unlocking
 
     expected = [near.path for near in facesearch.open(store).query(photo).neighbors]
-    with cheap_encryption(), unlocking(Keys(Given("correct horse"))):
+    with unlocking(Keys(Given("correct horse"))):
         encrypt(store)
     gallery = facesearch.open(store, passphrase="correct horse")
     assert [near.path for near in gallery.query(photo).neighbors] == expected

@@ -1,11 +1,18 @@
 """Encrypted stores at the command line: where passphrases come from, and what is said."""
 
+import sys
+
+import numpy as np
 import pytest
 
-from facesearch.store import Store
+from facesearch.encrypting import encrypt
+from facesearch.errors import StoreError
+from facesearch.store import Store, save_derived
+from facesearch.store.derived import face_keys
 from facesearch.store.encrypting import is_encrypted
 from facesearch.store.passphrases import Given, Keys, unlocking
 from sealed_stores import cheap_encryption
+from small_store import enroll
 
 
 @pytest.fixture(autouse=True)
@@ -172,6 +179,92 @@ def test_a_keyring_that_has_an_old_passphrase(program, encrypted, ring, monkeypa
     assert ring[place] == "correct horse"
 
 
+def test_stores_of_one_passphrase_are_each_kept(program, encrypted, ring, folder, monkeypatch):
+    with unlocking(Keys(Given("correct horse"))):
+        enroll(folder / "other.npz", [])
+        encrypt(folder / "other.npz")
+    typed(monkeypatch, "correct horse")
+    both = (encrypted, folder / "other.npz", "-o", folder / "both.npz", "--keyring")
+    done = _go(program, monkeypatch, "merge", *both)
+    assert done.code == 0, done.err
+    assert list(ring.values()) == ["correct horse"] * 2
+    for each in both[:2]:
+        assert program("info", each, "--keyring").code == 0
+
+
+def test_a_keyring_that_keeps_nothing_is_told_and_nobody_is_asked_again(
+    program, encrypted, ring, monkeypatch
+):
+    import keyring
+    from keyring.errors import PasswordSetError
+
+    def refuse(*asked):
+        raise PasswordSetError("locked")
+
+    monkeypatch.setattr(type(keyring.get_keyring()), "set_password", refuse)
+    asked = typed(monkeypatch, "correct horse", "correct horse")
+    done = _go(program, monkeypatch, "info", "--keyring")
+    assert done.code == 1
+    assert "the keyring cannot be used (locked)" in done.err
+    assert len(asked) == 1
+
+
+def test_an_option_counts_more_than_the_environment(
+    program, encrypted, ring, monkeypatch, folder, secret
+):
+    monkeypatch.setenv("FACESEARCH_PASSPHRASE_FILE", str(folder / "not-there"))
+    typed(monkeypatch, "correct horse")
+    assert _go(program, monkeypatch, "info", "--keyring").code == 0
+    assert list(ring.values()) == ["correct horse"]
+    assert program("info", "--keyring").code == 0
+    assert program("info", "--passphrase-file", secret).code == 0
+    assert program("info").code == 1
+
+
+def test_a_keyring_keeps_a_new_passphrase_once_the_store_is_under_it(
+    program, encrypted, ring, monkeypatch
+):
+    typed(monkeypatch, "correct horse")
+    assert _go(program, monkeypatch, "info", "--keyring").code == 0
+    typed(monkeypatch, "new one", "new one")
+    with monkeypatch.context() as patch:
+        patch.setattr("facesearch.encrypting.change_key", _full)
+        assert _go(program, patch, "encrypt", "--change", "--keyring").code == 1
+    assert list(ring.values()) == ["correct horse"]
+    assert program("info", "--keyring").code == 0
+    typed(monkeypatch, "new one", "new one")
+    assert _go(program, monkeypatch, "encrypt", "--change", "--keyring").code == 0
+    assert "new one" in ring.values()
+    typed(monkeypatch)
+    assert program("info", "--keyring").code == 0
+
+
+def _full(path, *asked):
+    raise StoreError(f"{path}: the disk is full")
+
+
+@pytest.mark.parametrize("command", [["info"], ["encrypt", "--change"], ["encrypt", "--off"]])
+def test_a_missing_library_is_told_before_anybody_types(program, encrypted, monkeypatch, command):
+    asked = typed(monkeypatch)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    done = _go(program, monkeypatch, *command)
+    assert done.code == 2
+    assert "pip install cryptography" in done.err
+    assert asked == []
+
+
+def test_it_is_told_before_a_new_passphrase_is_typed(program, store, monkeypatch):
+    asked = typed(monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr("importlib.util.find_spec", lambda name: None)
+        assert _go(program, patch, "encrypt").code == 2
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    done = _go(program, monkeypatch, "encrypt", "--keyring")
+    assert done.code == 2
+    assert "pip install keyring" in done.err
+    assert asked == []
+
+
 def test_a_machine_without_a_keyring(program, encrypted, monkeypatch):
     keyring = pytest.importorskip("keyring")
     from keyring.backends.fail import Keyring
@@ -199,11 +292,76 @@ def test_one_that_is_there_is_encrypted_by_the_next_run(program, store, photos, 
     assert is_encrypted(store)
 
 
+@pytest.mark.parametrize("option", ["--passphrase-file", "--keyring"])
+def test_a_passphrase_for_a_store_that_would_be_plain_is_refused(
+    program, store, photos, secret, folder, option
+):
+    wish = [option, secret] if option == "--passphrase-file" else [option]
+    before = store.read_bytes()
+    for name, state in (("new.npz", "would not be encrypted"), ("faces.npz", "is not encrypted")):
+        done = program("index", photos, "--store", folder / name, *wish)
+        assert done.code == 2
+        assert f"{name}: {state}; add --encrypt to {option}, or leave that out" in done.err
+    assert not (folder / "new.npz").exists()
+    assert store.read_bytes() == before
+
+
+def test_a_passphrase_of_the_environment_is_no_wish(program, store, secret, monkeypatch):
+    monkeypatch.setenv("FACESEARCH_PASSPHRASE_FILE", str(secret))
+    assert program("index").code == 0
+    assert not is_encrypted(store)
+
+
+def test_a_passphrase_for_a_store_that_is_encrypted_is_none_to_refuse(program, encrypted, secret):
+    assert program("index", "--passphrase-file", secret).code == 0
+
+
+def test_what_lies_in_plain_beside_it_is_told(program, store, secret, folder):
+    plain = store.read_bytes()
+    beside = [".damaged", ".damaged.parts/1.npz", ".damaged-2", ".damaged.txt", ".repair"]
+    for name in [*(f"faces.npz{end}" for end in beside), "other.npz.damaged"]:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(plain)
+    asked = ("--passphrase-file", secret)
+    done = program("encrypt", *asked)
+    assert done.code == 0
+    checked = program("check", *asked)
+    assert checked.code == 0
+    for err in (done.err, checked.err):
+        told = [line for line in err.splitlines() if "not encrypted (" in line]
+        assert [line.split(" (")[0] for line in told] == [
+            f"{store}.damaged: not encrypted",
+            f"{store}.damaged-2: not encrypted",
+            f"{store}.repair: not encrypted",
+        ]
+        assert "damaged: not encrypted (2 files," in told[0]
+    assert "not encrypted (" not in program("encrypt", "--off", *asked).err
+    assert "not encrypted (" not in program("check").err
+
+
+def test_what_is_encrypted_or_empty_beside_it_is_not_told(program, encrypted, secret, folder):
+    raw = bytearray(encrypted.read_bytes())
+    raw[3] ^= 1  # a damaged one that was kept
+    (folder / "faces.npz.damaged").write_bytes(raw)
+    (folder / "faces.npz.repair").write_bytes(b"")
+    assert "not encrypted" not in program("check", "--passphrase-file", secret).err
+
+
+def test_what_is_damaged_and_can_be_computed_again_is_told(program, store, secret):
+    faces = face_keys(Store.open(store)).digest
+    save_derived(store, "graph", {"n": np.zeros(3, np.int64)}, faces)
+    (file,) = store.with_name("faces.npz.derived").iterdir()
+    file.write_bytes(b"")
+    done = program("encrypt", "--passphrase-file", secret)
+    assert done.code == 0, done.err
+    assert f"{file}: was damaged and is removed; it is computed again" in done.err
+
+
 def test_another_passphrase_and_none(program, encrypted, secret, folder, ring, monkeypatch):
     typed(monkeypatch, "correct horse", "new one", "new one")
     done = _go(program, monkeypatch, "encrypt", "--change")
     assert done.code == 0, done.err
-    assert "who has an older copy and its passphrase can still read it" in done.err
+    assert "who has an older copy and its passphrase can still read that copy" in done.err
     assert program("info", "--passphrase-file", secret).code == 1
     secret.write_text("new one")
     assert program("encrypt", "--off", "--passphrase-file", secret).code == 0
@@ -226,6 +384,32 @@ def test_output_that_goes_to_a_file_is_told(program, encrypted, secret, red, fol
     assert "standard output" in program("query", red, "--passphrase-file", secret).err, (
         "these tests keep it in a file"
     )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["info"],
+        ["roots", "--json"],
+        ["check", "--deep"],
+        ["forget", "--dry-run", "--yes", "both.png"],
+    ],
+)
+def test_names_of_photos_that_go_to_a_file_are_told(program, encrypted, secret, photos, command):
+    (photos / "both.png").write_bytes(b"of another kind")  # so that check names it
+    command = [photos / word if word == "both.png" else word for word in command]
+    done = program(*command, "--passphrase-file", secret)
+    assert done.out, done.err
+    assert f"{encrypted} is encrypted, what is written to standard output is not" in done.err
+
+
+def test_info_says_that_it_is_encrypted(program, encrypted, secret):
+    asked = ("--passphrase-file", secret)
+    assert ", encrypted)" in program("info", *asked).lines[0]
+    assert program("info", "--json", *asked).json["encrypted"] is True
+    program("encrypt", "--off", *asked)
+    assert "encrypted" not in program("info").out
+    assert program("info", "--json").json["encrypted"] is False
 
 
 def test_no_picture_of_faces_is_left_in_the_temporary_folder(

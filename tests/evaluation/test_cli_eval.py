@@ -5,8 +5,12 @@ import json
 
 import pytest
 
+from facesearch import private
 from facesearch.cli import main
+from facesearch.encrypting import encrypt
 from facesearch.evaluation import running
+from facesearch.store.passphrases import Given, Keys, unlocking
+from sealed_stores import cheap_encryption
 from small_store import MIDDLE, RED, ColorEmbedder, draw, enroll, recipe
 
 
@@ -161,3 +165,27 @@ def test_what_cannot_be_meant_is_told_in_one_line(run, arguments, code, words):
     assert out == ""
     assert words in err.strip().splitlines()[-1]
     assert "Traceback" not in err
+
+
+@pytest.fixture
+def _cheap():
+    with cheap_encryption():
+        yield
+
+
+@pytest.mark.usefixtures("_cheap")
+def test_what_is_written_of_an_encrypted_store_is_told_before(run, color_people):
+    store = color_people.home / "faces.npz"
+    secret = color_people.home / "secret"
+    private.write_file(secret, b"correct horse")
+    asked = ("--report", "report", "--passphrase-file", secret)
+    enroll(store, [color_people.folder])
+    with unlocking(Keys(Given("correct horse"))):
+        encrypt(store)
+    told = f"{store} is encrypted, what is written to report is not"
+    code, _, err = run("people", "--pois", "--poi-photos", "3", *asked)
+    assert code == 0, err
+    assert err.index(told) < err.index("report: report/index.html")
+    code, _, err = run("--redraw", "report/results.json", *asked)
+    assert code == 0, err
+    assert err.index(told) < err.index("report: report/index.html")

@@ -2,7 +2,10 @@
 
 import os
 import random
+import threading
+from contextlib import nullcontext
 from contextvars import Context
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +16,26 @@ from facesearch.errors import StoreError, StoreLockedError, UsageError
 from facesearch.forgetting import ForgetOptions, Targets, forget
 from facesearch.merging import merge
 from facesearch.splitting import split_evenly
-from facesearch.store import Root, Store, StoreWriter, check_path, disk, save_derived, sealing
+from facesearch.store import (
+    Root,
+    Store,
+    StoreWriter,
+    check_path,
+    disk,
+    save_derived,
+    sealing,
+    unsealing,
+)
 from facesearch.store.archive import Member
 from facesearch.store.attached import load_attached, save_attached
 from facesearch.store.derived import face_keys, load_derived
 from facesearch.store.encrypting import is_encrypted
 from facesearch.store.entered import change_entered
+from facesearch.store.heads import numbered_head
+from facesearch.store.layout import Layout
 from facesearch.store.passphrases import Given, Keys, unlocking
 from facesearch.store.repair import RepairOptions, repair
-from facesearch.store.sealing import Key
+from facesearch.store.sealing import Key, read_header, unlock
 from facesearch.store.traces import traces
 from made_mutants import read_files
 from made_photos import Photos
@@ -203,6 +217,35 @@ def test_one_that_is_there_is_encrypted_and_decrypted(place, photos, plain, keys
         decrypt(place)
 
 
+@pytest.mark.parametrize("change", [change_passphrase, decrypt])
+def test_what_was_computed_and_is_damaged_is_dropped(place, photos, plain, keys, change):
+    photos.build(place, KEYS, key=keys.new(place))
+    faces = face_keys(Store.open(place)).digest
+    for name in ("graph", "codes"):
+        save_derived(place, name, {"n": np.zeros(3, np.int64)}, faces)
+    (file,) = place.with_name("faces.npz.derived").glob("graph*")
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+    assert change(place) == (file,)
+    store = Store.open(place)
+    assert load_derived(store, "graph", faces) is None
+    assert load_derived(store, "codes", faces) is not None
+    assert check_path(place) == []
+    assert store.content_digest() == plain.content_digest()
+
+
+@pytest.mark.parametrize("left", [b"", b"?", None])
+def test_a_damaged_plain_one_is_dropped_before_it_is_encrypted(place, photos, left):
+    photos.build(place, KEYS)
+    faces = face_keys(Store.open(place)).digest
+    save_derived(place, "graph", {"n": np.zeros(3, np.int64)}, faces)
+    (file,) = place.with_name("faces.npz.derived").iterdir()
+    raw = bytearray(file.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    file.write_bytes(raw if left is None else left)
+    assert encrypt(place) == (file,)
+    assert check_path(place) == []
+
+
 def test_another_passphrase_opens_all_of_it(place, photos, plain, keys):
     with photos.open(place, single_file_bytes=0, key=keys.new(place)) as writer:
         writer.set_roots([Root("/photos", "photos")])
@@ -219,11 +262,89 @@ def test_another_passphrase_opens_all_of_it(place, photos, plain, keys):
         Store.open(place)
 
 
+@pytest.mark.parametrize("step", range(6))
+def test_cut_off_while_its_passphrase_is_changed_one_of_the_two_opens_all_of_it(
+    place, photos, plain, step, monkeypatch, keys
+):
+    """Two files, the head, and the two again."""
+    with photos.open(place, single_file_bytes=0, key=keys.new(place)) as writer:
+        writer.set_roots([Root("/photos", "photos")])
+        photos.fill(writer, KEYS)
+        writer.finish()
+    save_derived(place, "graph", {"n": np.zeros(3, np.int64)}, face_keys(Store.open(place)).digest)
+    old = Store.open(place).key
+    left = [step]
+
+    def put(temporary, path):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        temporary.replace(path)
+
+    with monkeypatch.context() as patch, unlocking(Keys(Two())):
+        patch.setattr("facesearch.store.encrypting.put_in_place", put)
+        with nullcontext() if step == 5 else pytest.raises(KeyboardInterrupt):
+            change_passphrase(place)
+    right, wrong = ["correct horse", "battery staple"][:: 1 if step < 3 else -1]
+    with _given(wrong), pytest.raises(StoreLockedError):
+        Store.open(place)
+    with _given(right):
+        store = Store.open(place)
+        assert store.content_digest() == plain.content_digest()
+        assert check_path(place) == []
+        assert (store.key.secret == old.secret) == (step < 3)
+        photos.build(place, KEYS)
+        assert check_path(place) == []
+    if step < 5:
+        with unlocking(Keys(Two(right))):
+            change_passphrase(place)
+    with _given("battery staple"):
+        assert check_path(place) == []
+        assert Store.open(place).content_digest() == plain.content_digest()
+    for path in place.parent.rglob("*.npz"):
+        if "plain" not in path.parts:
+            header = read_header(memoryview(path.read_bytes()), path)
+            assert unlock(header, "battery staple", path).secret != old.secret
+
+
+def test_a_forged_slot_is_not_written_on(place, photos, keys, tmp_path):
+    """Who cannot open it puts another wrapped key into a part: new files must not have that."""
+    with photos.open(place, single_file_bytes=0, key=keys.new(place)) as writer:
+        writer.set_roots([Root("/photos", "photos")])
+        photos.fill(writer, KEYS)
+        writer.finish()
+    raw = place.read_bytes()
+    header = read_header(memoryview(raw), place)
+    Store.open(place)
+    forged = replace(header, slot=Key.new("of a stranger").slot)
+    place.write_bytes(forged.encode() + raw[sealing.HEADER :])
+    change_entered(place, lambda store: {"labels": {"a": "b"}}, wait=False)
+    with _given("correct horse"):
+        assert Store.open(place).head.entered
+
+
+def test_who_encrypted_it_meanwhile_is_not_overruled(place, photos, monkeypatch, keys):
+    photos.build(place, KEYS)
+    asked = keys.new
+
+    def slow(path):
+        with _given("correct horse"):
+            encrypt(path)
+        return asked(path)
+
+    monkeypatch.setattr(keys, "new", slow)
+    with pytest.raises(UsageError, match="another process has encrypted it"):
+        encrypt(place)
+
+
 class Two:
     """The old passphrase for what is there, another one for what is to come."""
 
+    def __init__(self, old="correct horse"):
+        self.old = old
+
     def of_store(self, path, key_id, attempt):
-        return "correct horse"
+        return self.old
 
     def for_new(self, path, other):
         return "battery staple"
@@ -279,6 +400,46 @@ def test_without_a_passphrase_it_says_so(place, photos, keys):
         StoreWriter.open(place, photos.recipe)
     with _given("wrong"), pytest.raises(StoreLockedError):
         StoreWriter.open(place, photos.recipe, fresh=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+def test_a_fifo_is_no_encrypted_store_and_nobody_waits_for_it(place):
+    os.mkfifo(place)
+    held = os.open(place, os.O_RDWR)  # so that even a reader who waits goes on at last
+    found = []
+    looking = threading.Thread(target=lambda: found.append(is_encrypted(place)), daemon=True)
+    looking.start()
+    looking.join(5)
+    os.write(held, sealing.MAGIC)
+    os.close(held)
+    looking.join(5)
+    assert found == [False]
+    assert not is_encrypted(place.parent)
+    assert not is_encrypted(place / "below")
+
+
+def test_an_encrypted_head_that_is_numbered_makes_it_encrypted(place, photos, plain, keys):
+    photos.build(place, KEYS, key=keys.new(place))
+    head = numbered_head(place, 1)
+    head.parent.mkdir()
+    place.rename(head)
+    photos.build(tmp := place.with_name("other.npz"), KEYS[:1])
+    tmp.rename(place)
+    assert is_encrypted(place)
+
+
+def test_a_numbered_head_that_stays_stops_it_before_anything_is_written(place, photos, monkeypatch):
+    photos.build(place, KEYS)
+    numbered_head(place, 1).parent.mkdir()
+    numbered_head(place, 1).write_bytes(place.read_bytes())
+    before = read_files(place.parent)
+    with monkeypatch.context() as patch:
+        patch.setattr(Layout, "settle", lambda layout: None)  # as where somebody has it open
+        with pytest.raises(StoreError, match=r"faces\.npz\.heads: cannot be put in the store's"):
+            encrypt(place)
+    assert read_files(place.parent) == before
+    encrypt(place)
+    assert not numbered_head(place, 1).exists()
 
 
 def test_nobody_to_ask(place, photos, keys):
@@ -349,6 +510,17 @@ def test_what_is_gone_of_an_encrypted_store_is_said(place, photos, plain, keys):
         photos.fill(writer, KEYS)
         writer.finish()
     assert Store.open(place).content_digest() == plain.content_digest()
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_a_repair_says_what_it_did_not_try(place, photos, keys, monkeypatch):
+    monkeypatch.setattr(unsealing, "_MOST_HOPELESS", 0)
+    photos.build(place, KEYS, key=keys.new(place))
+    raw = bytearray(place.read_bytes())
+    raw[-100] ^= 1
+    place.write_bytes(raw)
+    found = _repaired(place)
+    assert any("chunks not searched for one wrong byte" in line for line in found.problems)
 
 
 def test_a_repair_needs_the_passphrase_and_changes_nothing_without(place, photos, keys):

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from facesearch.errors import StoreError, StoreLockedError, UsageError
 from facesearch.store import sealing
+from facesearch.store.passphrases import Given, Keys
 from facesearch.store.sealing import HEADER, Key, SealedFile, read_header, unlock, unseal
 from sealed_stores import cheap_encryption, sealed
 
 CHUNK = 64
 WHERE = Path("faces.npz")
+HONEST, COST = sealing._HONEST_COSTS, sealing._COST
 
 
 @pytest.fixture(autouse=True)
@@ -140,12 +142,34 @@ def test_chunks_cannot_be_exchanged_nor_taken_from_another_file(key):
             opened(bytes(broken), key)
 
 
-@pytest.mark.parametrize("cost", [(60, 8, 1), (17, 255, 1), (17, 8, 200), (0, 8, 1)])
-def test_a_stranger_cannot_ask_for_all_memory(key, cost):
+@pytest.mark.parametrize(
+    "cost",
+    [(60, 8, 1), (19, 8, 1), (13, 8, 1), (17, 255, 1), (17, 9, 1), (17, 8, 2), (0, 8, 1)],
+)
+def test_a_stranger_cannot_ask_for_all_memory(key, cost, monkeypatch):
+    monkeypatch.setattr(sealing, "_HONEST_COSTS", HONEST)
+    monkeypatch.setattr(sealing, "_stretched", lambda *asked: pytest.fail("it was tried"))
     hostile = replace(key, slot=replace(key.slot, cost=cost))
     header = read_header(memoryview(sealed(b"faces", hostile)), WHERE)
-    with pytest.raises(StoreError, match="more work than any store"):
+    with pytest.raises(StoreError, match="work that no store asks for"):
         unlock(header, "correct horse", WHERE)
+
+
+def test_what_is_written_is_read_at_every_honest_cost():
+    assert COST in HONEST
+    assert {log2_n for log2_n, *_ in HONEST} == set(range(14, 19))
+
+
+def test_a_machine_without_memory_for_a_passphrase(key, monkeypatch):
+    def full(*asked):
+        raise MemoryError
+
+    header = read_header(memoryview(sealed(b"faces", key)), WHERE)
+    monkeypatch.setattr(sealing, "_stretched", full)
+    with pytest.raises(StoreError, match=r"^faces\.npz: about .* MiB of memory"):
+        unlock(header, "correct horse", WHERE)
+    with pytest.raises(StoreError, match=r"^faces\.npz: about .* MiB of memory"):
+        Keys(Given("correct horse")).new(WHERE)
 
 
 def test_a_claimed_length_allocates_nothing(key):

@@ -37,7 +37,7 @@ def raw(key):
 def left(raw: bytes, key: Key) -> bytes | None:
     view = memoryview(raw)
     header = header_left(view, WHERE)
-    return None if header is None else bytes(unseal_what_is_left(view, header, key))
+    return None if header is None else bytes(unseal_what_is_left(view, header, key).plain)
 
 
 def test_a_sound_one(raw, key):
@@ -66,6 +66,52 @@ def test_two_wrong_bytes_cost_their_chunk_and_no_other(raw, key):
         for place in source.sample(range(HEADER, HEADER + CHUNK + 28), 2):
             broken[place] ^= source.randrange(1, 256)
         assert left(bytes(broken), key) == bytes(CHUNK) + PLAIN[CHUNK:]
+
+
+def garbled(raw: bytes, chunks: int) -> bytearray:
+    """With so many chunks from the first on that no byte is right of."""
+    broken = bytearray(raw)
+    for index in range(chunks):
+        at = HEADER + index * (CHUNK + 28)
+        broken[at : at + CHUNK] = bytes(byte ^ 0x5A for byte in broken[at : at + CHUNK])
+    return broken
+
+
+def test_after_some_hopeless_chunks_no_more_is_tried_and_that_is_said(key, monkeypatch):
+    monkeypatch.setattr(unsealing, "_MOST_HOPELESS", 3)
+    tried = watched(monkeypatch)
+    plain = random.Random(2).randbytes(10 * CHUNK)
+    raw = garbled(sealed(plain, key), 5)
+    raw[-20] ^= 1  # one wrong byte, which nobody looks for any more
+    header = header_left(memoryview(raw), WHERE)
+    found = unseal_what_is_left(memoryview(raw), header, key)
+    assert bytes(found.plain) == bytes(5 * CHUNK) + plain[5 * CHUNK : 9 * CHUNK] + bytes(CHUNK)
+    assert (found.untried, len(tried)) == (3, 3)
+    raw = garbled(sealed(plain, key), 3)
+    found = unseal_what_is_left(memoryview(raw), header_left(memoryview(raw), WHERE), key)
+    assert found.untried == 0
+
+
+def test_chunks_of_zeros_cost_nothing(key, monkeypatch):
+    tried = watched(monkeypatch)
+    plain = random.Random(2).randbytes(4 * CHUNK)
+    raw = bytearray(sealed(plain, key))
+    raw[HEADER : HEADER + 3 * (CHUNK + 28)] = bytes(3 * (CHUNK + 28))
+    assert left(bytes(raw), key) == bytes(3 * CHUNK) + plain[3 * CHUNK :]
+    assert tried == []
+
+
+def watched(monkeypatch):
+    """Each chunk that is searched for a wrong byte."""
+    tried = []
+    candidates = unsealing._Opener._candidates
+
+    def watch(self, record, bound):
+        tried.append(record)
+        return candidates(self, record, bound)
+
+    monkeypatch.setattr(unsealing._Opener, "_candidates", watch)
+    return tried
 
 
 def test_cut_anywhere(raw, key):

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
 from facesearch.addresses import StoreName
-from facesearch.cli.stores import named_gallery, remember, store_name, store_option
+from facesearch.cli.stores import (
+    lies_encrypted,
+    named_gallery,
+    remember,
+    say_plain_beside,
+    store_name,
+    store_option,
+    warn_of_plain_output,
+)
 from facesearch.errors import EXIT_FAILED
 
 
@@ -32,6 +41,10 @@ def check(
         problems = _traces(chosen)
     if not problems:
         remember(chosen)
+    if isinstance(chosen, Path) and lies_encrypted(chosen):
+        say_plain_beside(chosen)
+    if problems:
+        warn_of_plain_output(chosen)  # they may name photos
     if as_json:
         click.echo(json.dumps({"schema": 1, "store": str(chosen), "problems": problems}, indent=2))
         return EXIT_FAILED if problems else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from facesearch.addresses import StoreName
-from facesearch.cli.stores import named_store, say, store_name, store_option
+from facesearch.cli.stores import named_store, say, say_plain_beside, store_name, store_option
 from facesearch.errors import UsageError
 
 
@@ -29,17 +29,21 @@ def encrypt(
         raise UsageError("--change and --off exclude each other; leave one out")
     path = named_store(argument, store)
     if change:
-        encrypting.change_passphrase(path, wait)
+        damaged = encrypting.change_passphrase(path, wait)
         say(
             f"{path}: under its new passphrase; who has an older copy and its passphrase can still "
-            "read it: --off, then encrypt it again, makes a new key"
+            "read that copy"
         )
     elif off:
-        encrypting.decrypt(path, wait)
+        damaged = encrypting.decrypt(path, wait)
         say(f"{path}: in plain again, whoever may read the file can read it")
     else:
-        encrypting.encrypt(path, wait)
+        damaged = encrypting.encrypt(path, wait)
         say(
             f"{path}: encrypted; the disk's free space may still hold what it was before, and so "
             "may copies and backups"
         )
+    for file in damaged:
+        say(f"{file}: was damaged and is removed; it is computed again when it is needed")
+    if not off:
+        say_plain_beside(path)

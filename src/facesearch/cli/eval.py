@@ -16,7 +16,15 @@ import click
 from facesearch import weights
 from facesearch.addresses import StoreName
 from facesearch.cli.progress import ProgressBar
-from facesearch.cli.stores import choose_store, go_on, say, store_option, warn_of_plain
+from facesearch.cli.stores import (
+    choose_gallery,
+    choose_store,
+    go_on,
+    say,
+    store_option,
+    warn_of_plain,
+    warn_of_plain_output,
+)
 from facesearch.cli.transfer import transfer_bar
 from facesearch.errors import EXIT_FAILED, DatasetError, UsageError
 from facesearch.systems import ALL, DEFAULT, SYSTEMS, choose_systems, system_with
@@ -109,6 +117,8 @@ def evaluate(
     """
     from facesearch.report.evaluation import render_evaluation
 
+    if report is not None:
+        warn_of_plain(choose_gallery(store), report)
     if redraw is not None:
         _require_alone(asked)
         found, folder = _read_again(redraw, folder)
@@ -119,6 +129,7 @@ def evaluate(
         found, folder = _measured(folder, chosen, asked | {"pairs": pairs})
     if report is not None:
         _write_report(found, report, folder)
+    warn_of_plain_output(choose_gallery(store))
     click.echo(render_evaluation(found, as_json), nl=False)
     usable = any(system.state in ("done", "untrained") for system in found.systems)
     return 0 if usable else EXIT_FAILED

@@ -13,7 +13,13 @@ import click
 
 from facesearch.addresses import StoreName
 from facesearch.cli.numbers import number
-from facesearch.cli.stores import existing_gallery, say, say_store, store_option
+from facesearch.cli.stores import (
+    existing_gallery,
+    say,
+    say_store,
+    store_option,
+    warn_of_plain_output,
+)
 from facesearch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -87,6 +93,8 @@ def forget(
     if summary is None:
         say("nothing was forgotten")
         return 1
+    if as_json or dry_run:
+        warn_of_plain_output(path)  # photos are named
     if as_json:
         facts = {"schema": 1, "dry_run": dry_run, **asdict(summary)}
         click.echo(json.dumps(facts, indent=2))

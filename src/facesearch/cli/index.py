@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from facesearch.addresses import StoreName
+from facesearch.addresses import EngineAddress, StoreName
 from facesearch.cli.index_systems import SystemStore, run_in_turn, stores_of
 from facesearch.cli.numbers import number
+from facesearch.cli.passphrases import passphrase_wish
 from facesearch.cli.runtimes import detail_choice, runtime_choices
 from facesearch.cli.stores import (
     choose_gallery,
+    lies_encrypted,
     remember,
     say_store,
     store_option,
     warn_of_plain,
 )
 from facesearch.cli.transfer import transfer_bar
-from facesearch.errors import EXIT_FAILED
+from facesearch.errors import EXIT_FAILED, UsageError
 from facesearch.locations import Location, as_location
 from facesearch.records import IndexPrediction, IndexSummary
 
@@ -144,6 +146,9 @@ def index(
     from facesearch.report import render_system_runs
 
     stores = stores_of(systems, choose_gallery(store))
+    if not settings["encrypt"]:
+        for each in stores:
+            _require_encrypted(each.path)
     if log is not None:
         for each in stores:
             require_log(log, each.path)
@@ -165,6 +170,21 @@ def index(
     if log is not None and not dry_run:
         write_log(log, render_system_runs(runs))
     return max(_exit_code(each.outcome, strict) for each in runs)
+
+
+def _require_encrypted(store: StoreName) -> None:
+    """Refuses a passphrase for what would be written in plain all the same.
+
+    Raises:
+        UsageError: one was given as an option.
+    """
+    wish = passphrase_wish()
+    if not wish or lies_encrypted(store):
+        return
+    if isinstance(store, EngineAddress):
+        raise UsageError(f"{store}: {wish} is for store files; leave it out")
+    state = "is not encrypted" if store.exists() else "would not be encrypted"
+    raise UsageError(f"{store}: {state}; add --encrypt to {wish}, or leave that out")
 
 
 def _run(

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from facesearch.addresses import StoreName
-from facesearch.cli.stores import named_gallery, remember, store_name, store_option
+from facesearch.cli.stores import (
+    named_gallery,
+    remember,
+    store_name,
+    store_option,
+    warn_of_plain_output,
+)
 
 if TYPE_CHECKING:
     from facesearch.gallery.opening import Description
@@ -28,13 +34,15 @@ def info(path: StoreName | None, store: StoreName | None, as_json: bool) -> None
     held = describe(chosen)
     facts = _facts(chosen, held)
     remember(chosen)
+    warn_of_plain_output(chosen)
     if as_json:
         click.echo(json.dumps({"schema": 1, **facts}, indent=2))
         return
     coverage = facts["coverage"]
     bytes_ = "" if facts["bytes"] is None else f", {size(facts['bytes'])}"
+    sealed = ", encrypted" if held.encrypted else ""
     rows = {
-        "store": f"{facts['path']} (format {facts['version']}{bytes_})",
+        "store": f"{facts['path']} (format {facts['version']}{bytes_}{sealed})",
         **_counts(coverage),
         "indexed": facts["indexed_at"] or "not finished yet",
         "recipe": _recipe_line(facts["recipe"]),
@@ -80,6 +88,7 @@ def _facts(chosen: StoreName, held: Description) -> dict[str, Any]:
         "path": str(chosen),
         "version": held.version,
         "bytes": held.bytes,
+        "encrypted": held.encrypted,
         "recipe": held.recipe.as_dict(),
         "recipe_digest": held.recipe.recipe_digest,
         "space_digest": held.recipe.space_digest,

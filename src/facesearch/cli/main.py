@@ -79,7 +79,7 @@ def facesearch(
         level=logging.DEBUG if debug else logging.ERROR,
         format="%(levelname)s %(name)s: %(message)s",
     )
-    context.with_resource(passphrases(passphrase_file, keyring))
+    context.with_resource(passphrases(context, passphrase_file, keyring))
 
 
 def main() -> None:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from facesearch.errors import StoreLockedError, UsageError
 
 _SERVICE = "facesearch"
+_PROBE = "no key"
 _TRIES = 3
 _LONGEST = 4096  # bytes of a passphrase in a file
 _HOW = "give --passphrase-file FILE, set $FACESEARCH_PASSPHRASE_FILE, or add --keyring"
@@ -40,15 +42,39 @@ def passphrase_options(command: Any) -> Any:
 
 
 @contextlib.contextmanager
-def passphrases(file: Path | None, keyring: bool) -> Iterator[None]:
-    """Encrypted stores that are opened inside get their passphrases so."""
-    if file is not None and keyring:
+def passphrases(program: click.Context, file: Path | None, keyring: bool) -> Iterator[None]:
+    """Encrypted stores that are opened inside get their passphrases so.
+
+    Args:
+        program: the context of the whole program, which knows what was given as an option.
+        file: it holds the passphrase; one that only the environment names gives way to an option.
+        keyring: whether the keyring has it.
+
+    Raises:
+        UsageError: both were given.
+    """
+    if keyring and _given(program, "passphrase_file"):
         raise UsageError("--passphrase-file and --keyring exclude each other; leave one out")
+    if keyring:
+        file = None
     from facesearch.store.passphrases import Keys, unlocking
 
     source = _File(file) if file is not None else _Keyring() if keyring else _Person()
     with unlocking(Keys(source)):
         yield
+
+
+def passphrase_wish() -> str:
+    """The option that says where this command's passphrase is; "" where none does, whatever the
+    environment says.
+    """
+    program = click.get_current_context().find_root()
+    options = {"passphrase_file": "--passphrase-file", "keyring": "--keyring"}
+    return next((name for key, name in options.items() if _given(program, key)), "")
+
+
+def _given(program: click.Context, name: str) -> bool:
+    return program.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def _at_terminal() -> bool:
@@ -137,18 +163,21 @@ class _Keyring(_Person):
     """The system's keyring; what it does not have a person is asked for, once."""
 
     def __init__(self) -> None:
-        self._found: str | None = None
+        self._found: dict[bytes, str] = {}
 
     def of_store(self, path: Path, key_id: bytes, attempt: int) -> str:
-        self._found = None
-        if not attempt:
-            self._found = _keyring("get_password", key_id.hex())
-            if self._found is not None:
-                return self._found
-        return super().of_store(path, key_id, attempt)
+        found = None if attempt else _keyring("get_password", key_id.hex())
+        if found is None:
+            return super().of_store(path, key_id, attempt)
+        self._found[key_id] = found
+        return found
+
+    def for_new(self, path: Path, other: bool) -> str:
+        _keyring("get_password", _PROBE)  # one that cannot be used is told before anybody types
+        return super().for_new(path, other)
 
     def keep(self, key_id: bytes, passphrase: str) -> None:
-        if self._found != passphrase:
+        if self._found.get(key_id) != passphrase:
             _keyring("set_password", key_id.hex(), passphrase)
 
 

@@ -7,7 +7,13 @@ import json
 import click
 
 from facesearch.addresses import StoreName
-from facesearch.cli.stores import existing_store, remember, say_store, store_option
+from facesearch.cli.stores import (
+    existing_store,
+    remember,
+    say_store,
+    store_option,
+    warn_of_plain_output,
+)
 from facesearch.locations import Location, as_location, whole
 
 
@@ -39,6 +45,7 @@ def list_command(store: StoreName | None, as_json: bool) -> None:
     path = existing_store(store)
     found = list(roots_of(Store.open(path), ask=True))
     remember(path)
+    warn_of_plain_output(path)
     if as_json:
         rows = [asdict(root) for root in found]
         click.echo(json.dumps({"schema": 1, "store": str(path), "roots": rows}, indent=2))

@@ -183,6 +183,16 @@ def lies_encrypted(store: StoreName) -> bool:
     return isinstance(store, Path) and is_encrypted(store)
 
 
+def say_plain_beside(store: Path) -> None:
+    """Tells what lies beside an encrypted store and is not encrypted."""
+    from facesearch.report import count, size
+    from facesearch.store.encrypting import plain_beside
+
+    for each in plain_beside(store):
+        files = f"{count(each.files, 'file')}, {size(each.bytes)}"
+        say(f"{each.path}: not encrypted ({files}), remove it where nobody needs it")
+
+
 def warn_of_plain_output(store: StoreName) -> None:
     """``warn_of_plain`` where standard output goes to a file."""
     try:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Description:
     """What a store or gallery says of itself. ``version`` is of its format, ``bytes`` None where
-    nobody counts them.
+    nobody counts them; ``encrypted``: its files are, a passphrase opens them.
     """
 
     version: int
@@ -36,6 +36,7 @@ class Description:
     coverage: Coverage
     roots: tuple[RootFacts, ...]
     forgotten: Forgotten
+    encrypted: bool = False
 
 
 class Engine(Protocol):
@@ -111,6 +112,7 @@ def describe(store: StoreName) -> Description:
         coverage_of(held),
         tuple(roots_of(held)),
         held.forgotten,
+        held.key is not None,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -42,6 +43,20 @@ def _advice(error: OSError) -> str:
     if error.errno == errno.ENOENT:
         return "its folder does not exist; create it, or choose another place with --store"
     return f"cannot be written ({error.strerror or error}); choose another place with --store"
+
+
+def first_bytes(path: Path, count: int) -> bytes:
+    """Up to so many bytes that a file begins with; none where there is anything but a plain file,
+    which nobody waits for.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    if not stat.S_ISREG(path.stat().st_mode):  # to open a device may start it
+        return b""
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        return file.read(count) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
 
 
 def write_temporary(path: Path, write: Callable[[BinaryIO], str]) -> str:

@@ -86,7 +86,7 @@ def newest_number(location: Path) -> int | None:
 def damaged_heads(location: Path) -> list[str]:
     """What is wrong with the heads that are there, one line each."""
     problems = []
-    for file in _head_files(location):
+    for file in head_files(location):
         try:
             _open(file, file)
         except StoreMissingError:
@@ -99,18 +99,23 @@ def damaged_heads(location: Path) -> list[str]:
 def earlier_heads(location: Path) -> Iterator[tuple[Head, Archive]]:
     """Every sound head beside numbered ones, the newest too; none where none is numbered."""
     if head_numbers(location):
-        for file in _head_files(location):
+        for file in head_files(location):
             with contextlib.suppress(StoreError):
                 yield _open(file, file)
 
 
-def _head_files(location: Path) -> list[Path]:
+def head_files(location: Path) -> list[Path]:
+    """Where heads may lie: under the store's own name, and those that are numbered.
+
+    Raises:
+        StoreError: the folder of numbered ones cannot be read.
+    """
     return [location, *(numbered_head(location, number) for number in head_numbers(location))]
 
 
 def heads_on_disk(location: Path) -> Iterator[Head]:
     """Every sound head that is there."""
-    for file in _head_files(location):
+    for file in head_files(location):
         try:
             yield _open(file, file)[0]
         except StoreError:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from facesearch.errors import StoreLockedError, UsageError
-from facesearch.store.sealing import Header, Key, unlock
+from facesearch.store.sealing import Header, Key, no_memory, require_library, unlock
 
 
 class Source(Protocol):
@@ -41,7 +41,7 @@ class Source(Protocol):
         """
 
     def keep(self, key_id: bytes, passphrase: str) -> None:
-        """Called with each passphrase that was right."""
+        """Called with each passphrase that was right, a new one only when something is under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,8 @@ class Keys:
         self._source = source
         self._open: dict[bytes, Key] = {}
         self._refused: dict[bytes, StoreLockedError] = {}
+        self._new: dict[bytes, str] = {}
+        self._right: dict[bytes, str] = {}
 
     def of(self, header: Header, path: Path) -> Key:
         """The key of an encrypted file.
@@ -81,8 +83,9 @@ class Keys:
         """
         held = self._open.get(header.key_id)
         if held is not None:
-            # Whoever changed the passphrase meanwhile is right; what is written has theirs too.
-            return replace(held, slot=header.slot)
+            # Not with the slot of this header: nobody has seen a passphrase open that, and what is
+            # written would have it too.
+            return held
         if header.key_id in self._refused:
             raise self._refused[header.key_id]
         try:
@@ -94,15 +97,19 @@ class Keys:
         return key
 
     def _asked(self, header: Header, path: Path) -> Key:
-        attempt = 0
+        require_library()  # before anybody types
+        known, attempt = iter(dict.fromkeys(self._right.values())), 0
         while True:
-            passphrase = normal(self._source.of_store(path, header.key_id, attempt))
+            passphrase = next(known, None)
+            if passphrase is None:
+                passphrase = normal(self._source.of_store(path, header.key_id, attempt))
+                attempt += 1
             try:
                 key = unlock(header, passphrase, path)
             except StoreLockedError:
-                attempt += 1
                 continue
             self._source.keep(key.id, passphrase)
+            self._right[key.id] = passphrase
             return key
 
     def new(self, path: Path) -> Key:
@@ -110,25 +117,38 @@ class Keys:
 
         Raises:
             StoreLockedError: nobody gives a passphrase.
+            StoreError: there is no memory to protect it.
         """
-        return self._kept(Key.new, path, other=False)
+        return self._made(path, other=False)
 
-    def changed(self, key: Key, path: Path) -> Key:
-        """The same key under a passphrase that is asked for anew.
+    def changed(self, key: Key, path: Path) -> tuple[Key, Key]:
+        """One new key, first under the passphrase of ``key``, then under one that is asked for.
 
         Raises:
             StoreLockedError: nobody gives one.
+            StoreError: there is no memory to protect it.
         """
-        return self._kept(key.under, path, other=True)
+        new = self._made(path, other=True)
+        return new.under(self._right[key.id]), new
 
-    def _kept(self, made: Callable[[str], Key], path: Path, other: bool) -> Key:
+    def _made(self, path: Path, other: bool) -> Key:
+        require_library()
         passphrase = normal(self._source.for_new(path, other))
         if not passphrase:
             raise UsageError(f"{path}: an empty passphrase protects nothing; give another")
-        key = made(passphrase)
-        self._source.keep(key.id, passphrase)
+        try:
+            key = Key.new(passphrase)
+        except MemoryError:
+            raise no_memory(path) from None
         self._open[key.id] = key
+        self._new[key.id] = self._right[key.id] = passphrase
         return key
+
+    def written(self, key: Key) -> None:
+        """Something is encrypted with a key of ``new`` or ``changed``: its passphrase is right."""
+        passphrase = self._new.pop(key.id, None)
+        if passphrase is not None:
+            self._source.keep(key.id, passphrase)
 
 
 def normal(passphrase: str) -> str:
@@ -173,13 +193,20 @@ def new_key(path: Path) -> Key:
     return _asked(path).new(path)
 
 
-def changed_key(key: Key, path: Path) -> Key:
-    """The same key under a new passphrase, asked for as by ``new_key``.
+def changed_key(key: Key, path: Path) -> tuple[Key, Key]:
+    """A new key in place of an open one, as ``Keys.changed`` makes it.
 
     Raises:
         StoreLockedError: nobody gives a passphrase.
     """
     return _asked(path).changed(key, path)
+
+
+def key_written(key: Key) -> None:
+    """A key of ``new_key`` or ``changed_key`` is in use from now on."""
+    keys = _keys.get()
+    if keys is not None:
+        keys.written(key)
 
 
 def _asked(path: Path) -> Keys:

@@ -349,6 +349,11 @@ def _with_headers(left: Remains, found: Found) -> Remains:
         f"{found.path}: one byte of {name} was wrong and is put right, as the file's digest proves"
         for name in found.mended
     ]
+    if found.untried:
+        left.damage.append(
+            f"{found.path}: damaged chunks not searched for one wrong byte, since too many others "
+            f"have more: {found.untried:,}"
+        )
     if not left.damage and not _is_exact(found):
         left.damage.append(f"{found.path}: its headers or its end are damaged, its arrays are not")
     return left

@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 from facesearch.errors import StoreError
 from facesearch.store import schema
 from facesearch.store.archive import META, data_offset, digest_of, npy_header, read_npy_header
+from facesearch.store.disk import first_bytes
 from facesearch.store.mending import one_byte_mended
 from facesearch.store.passphrases import key_for
 from facesearch.store.sealing import HEADER, Key
-from facesearch.store.unsealing import header_left, unseal_what_is_left, was_sealed
+from facesearch.store.unsealing import Left, header_left, unseal_what_is_left, was_sealed
 
 NAMES = (META, *schema.NAMES)
 
@@ -82,6 +83,7 @@ class Found:
         mended: arrays of which one byte was put right, proven by the file's digest.
         read, gone_through: how many bytes were, in looking for arrays and for a wrong byte.
         end: where the array ends that was found last.
+        untried: chunks of an encrypted file that nobody tried to put right.
     """
 
     path: Path
@@ -94,6 +96,7 @@ class Found:
     read: int = 0
     gone_through: int = 0
     end: int = 0
+    untried: int = 0
 
     @property
     def size(self) -> int:
@@ -114,6 +117,11 @@ class Found:
 
 
 def bytes_of(path: Path) -> memoryview:
+    """What is in a store's file; raises as ``_left_of``."""
+    return _left_of(path).plain
+
+
+def _left_of(path: Path) -> Left:
     """What is in a store's file, mapped, or decrypted as far as that can be done; the one place
     where a damaged file is read.
 
@@ -136,7 +144,7 @@ def bytes_of(path: Path) -> memoryview:
         if not stat.S_ISREG(status.st_mode):
             raise StoreError(f"{path}: not a file; name another with --store")
         if status.st_size == 0:
-            return memoryview(b"")
+            return Left(memoryview(b""))
         return _in_plain(memoryview(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)), path)
     except OSError as error:
         raise StoreError(f"{path}: cannot be mapped ({error.strerror})") from error
@@ -144,13 +152,13 @@ def bytes_of(path: Path) -> memoryview:
         os.close(descriptor)
 
 
-def _in_plain(raw: memoryview, path: Path) -> memoryview:
+def _in_plain(raw: memoryview, path: Path) -> Left:
     """Nothing where a file was encrypted and cannot be decrypted any more."""
     if not was_sealed(raw):
-        return raw
+        return Left(raw)
     header = header_left(raw, path)
     if header is None:
-        return memoryview(b"")
+        return Left(memoryview(b""))
     return unseal_what_is_left(raw, header, key_for(header, path))
 
 
@@ -161,8 +169,7 @@ def key_left(path: Path) -> Key | None:
     Raises:
         StoreLockedError: there is no passphrase for it.
     """
-    with path.open("rb") as file:
-        raw = memoryview(file.read(HEADER))
+    raw = memoryview(first_bytes(path, HEADER))
     header = header_left(raw, path) if was_sealed(raw) else None
     return None if header is None else key_for(header, path)
 
@@ -178,9 +185,10 @@ def find_arrays(path: Path, sealed: str = "") -> Found:
         StoreError: it is no file, or cannot be read.
         FileNotFoundError: there is none.
     """
-    view = bytes_of(path)
+    left = _left_of(path)
+    view = left.plain
     seals = _SEAL.findall(bytes(view[-_DIRECTORY_BYTES:]))
-    found = Found(path, view, seals[-1].decode() if seals else "")
+    found = Found(path, view, seals[-1].decode() if seals else "", untried=left.untried)
     broken: list[_Spot] = []
     for spot in _spots(found):
         if spot.name not in found.members and not _take(found, spot):

@@ -33,7 +33,8 @@ TAG = 16
 RECORD = NONCE + CHUNK + TAG
 _KEY_BYTES = 32
 _COST = (17, 8, 1)  # log2 n, r, p: 128 MiB and a third of a second
-_HIGHEST_COST = (20, 8, 4)  # a stranger's header must not take all memory
+_HONEST_COSTS = frozenset((log2_n, 8, 1) for log2_n in range(14, 19))
+"""What a header may name: a stranger's must not take all memory, nor make guessing cheap."""
 _INFO = b"facesearch store file"
 _HELP = "run facesearch repair, or bring back a copy"
 
@@ -68,11 +69,15 @@ class Key:
 
     @classmethod
     def new(cls, passphrase: str) -> Key:
-        """A random key under a passphrase."""
+        """A random key under a passphrase.
+
+        Raises:
+            MemoryError: there is not enough, see ``no_memory``.
+        """
         return cls._under(passphrase, os.urandom(16), os.urandom(_KEY_BYTES))
 
     def under(self, passphrase: str) -> Key:
-        """The same key under another passphrase."""
+        """The same key under another passphrase; raises as ``new``."""
         return self._under(passphrase, self.id, self.secret)
 
     @classmethod
@@ -88,7 +93,7 @@ class Key:
 
     def file_key(self, salt: bytes) -> bytes:
         """The 32 bytes that the file with this salt is encrypted with."""
-        _require_library()
+        require_library()
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -158,15 +163,20 @@ def unlock(header: Header, passphrase: str, path: Path) -> Key:
 
     Raises:
         StoreLockedError: the passphrase is another one.
-        StoreError: the header names a cost that no honest one has.
+        StoreError: the header names a cost that no honest one has, or there is no memory for it.
     """
-    _require_library()
+    require_library()
     from cryptography.exceptions import InvalidTag
 
     slot = header.slot
-    if any(not 0 < value <= most for value, most in zip(slot.cost, _HIGHEST_COST, strict=True)):
-        raise StoreError(f"{path}: its header asks for more work than any store; not opened")
-    outer = _stretched(passphrase, slot.salt, slot.cost)
+    if slot.cost not in _HONEST_COSTS:
+        raise StoreError(
+            f"{path}: its header asks for work that no store asks for; bring back a copy"
+        )
+    try:
+        outer = _stretched(passphrase, slot.salt, slot.cost)
+    except MemoryError:
+        raise no_memory(path, slot.cost) from None
     try:
         secret = _cipher(outer).decrypt(slot.nonce, slot.wrapped, MAGIC + header.key_id)
     except InvalidTag:
@@ -292,7 +302,12 @@ class SealedFile:
         self._file.write(self._cipher.encrypt(nonce, bytes(self._chunk), header.bound(self._index)))
 
 
-def _require_library() -> None:
+def require_library() -> None:
+    """Raise where encryption cannot be had.
+
+    Raises:
+        UsageError: the library is not installed.
+    """
     if importlib.util.find_spec("cryptography") is None:
         raise UsageError(
             "encrypted stores need a library that is not installed; install it with: pip install "
@@ -301,7 +316,7 @@ def _require_library() -> None:
 
 
 def _stretched(passphrase: str, salt: bytes, cost: tuple[int, int, int]) -> bytes:
-    _require_library()
+    require_library()
     from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
     log2_n, r, p = cost
@@ -312,6 +327,16 @@ def _cipher(key: bytes) -> Any:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     return AESGCM(key)
+
+
+def no_memory(path: Path, cost: tuple[int, int, int] = _COST) -> StoreError:
+    """The error for a machine on which a passphrase cannot be tried."""
+    log2_n, r, _ = cost
+    needed = 128 * r << log2_n >> 20
+    return StoreError(
+        f"{path}: about {needed} MiB of memory for a passphrase are not to be had; close "
+        "other programs and run the command again"
+    )
 
 
 def _cut(path: Path) -> StoreError:

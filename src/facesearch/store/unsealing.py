@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from facesearch.store.sealing import (
 _BLOCK = 16
 _ONE = 1 << 127  # in GCM's order of bits
 _POLYNOMIAL = 0xE1 << 120
+_MOST_HOPELESS = 16  # chunks of a file; each costs a third of a second
 
 
 def was_sealed(raw: memoryview) -> bool:
@@ -61,7 +63,17 @@ def _with_one_byte_changed(raw: bytes) -> Iterator[bytes]:
             yield raw[:place] + bytes([raw[place] ^ change]) + raw[place + 1 :]
 
 
-def unseal_what_is_left(raw: memoryview, header: Header, key: Key) -> memoryview:
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is left of a file in plain; ``untried`` damaged chunks were not gone through for a wrong
+    byte, for too many others had more.
+    """
+
+    plain: memoryview
+    untried: int = 0
+
+
+def unseal_what_is_left(raw: memoryview, header: Header, key: Key) -> Left:
     """The bytes of the plain file as far as the file goes, read-only; zeros where a chunk is
     damaged beyond one byte.
     """
@@ -75,35 +87,48 @@ def unseal_what_is_left(raw: memoryview, header: Header, key: Key) -> memoryview
         found = opener.open(record, header.bound(index))
         start = index * sealing.CHUNK
         plain[start : start + len(found)] = found
-    return memoryview(plain).toreadonly()[:size]
+    return Left(memoryview(plain).toreadonly()[:size], opener.untried)
 
 
 class _Opener:
-    """Opens chunks of one file, damaged ones too."""
+    """Opens chunks of one file, damaged ones too, as long as there is any use in that."""
 
     def __init__(self, key: Key, header: Header) -> None:
+        self.untried = 0
+        self._hopeless = 0
         self._cipher = key.of_file(header.salt)
         self._key = key.file_key(header.salt)
 
     def open(self, record: bytes, bound: bytes) -> bytes:
         """What is in a chunk; nothing where more of it than one byte is wrong."""
-        from cryptography.exceptions import InvalidTag
-
-        if len(record) < NONCE + TAG:
+        if len(record) < NONCE + TAG or record.count(0) == len(record):
+            return b""  # as after a crash of the machine
+        found = self._decrypted(record, bound)
+        if found is not None:
+            return found
+        if self._hopeless == _MOST_HOPELESS:
+            self.untried += 1
             return b""
         for candidate in self._candidates(record, bound):
-            try:
-                opened: bytes = self._cipher.decrypt(candidate[:NONCE], candidate[NONCE:], bound)
-            except InvalidTag:
-                continue
-            return opened
+            found = self._decrypted(candidate, bound)
+            if found is not None:
+                return found
+        self._hopeless += 1
         return b""
 
+    def _decrypted(self, record: bytes, bound: bytes) -> bytes | None:
+        from cryptography.exceptions import InvalidTag
+
+        try:
+            opened: bytes = self._cipher.decrypt(record[:NONCE], record[NONCE:], bound)
+        except InvalidTag:
+            return None
+        return opened
+
     def _candidates(self, record: bytes, bound: bytes) -> Iterator[bytes]:
-        """The chunk as it is, then with what one wrong byte must have been, of the tag, of what is
-        encrypted, or of the nonce.
+        """The chunk with what one wrong byte must have been: of the tag, of what is inside, or of
+        the nonce.
         """
-        yield record
         nonce, inside, tag = record[:NONCE], record[NONCE:-TAG], record[-TAG:]
         actual = self._tag(nonce, inside, bound)
         difference = _number(actual) ^ _number(tag)
