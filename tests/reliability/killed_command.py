@@ -101,6 +101,11 @@ def encrypt(library: Library) -> None:
     encrypting.encrypt(library.path)
 
 
+def change(library: Library) -> None:
+    """An encrypted store in parts goes under another passphrase."""
+    encrypting.change_passphrase(library.path)
+
+
 def index_encrypted(library: Library) -> None:
     """A first run that is encrypted."""
     library.index(jobs=1, encrypt=True)
@@ -118,6 +123,7 @@ KINDS = {
     "compute": compute,
     "roots": move_photos,
     "encrypt": encrypt,
+    "change": change,
     "encrypted": index_encrypted,
 }
 WHAT = {
@@ -132,13 +138,27 @@ WHAT = {
     "compute": "`query` that keeps codes and neighbours",
     "roots": "`roots move`",
     "encrypt": "`encrypt`",
+    "change": "`encrypt --change`",
     "encrypted": "a first `index --encrypt`",
 }
-QUICK = ("label", "split", "compute", "roots", "encrypt", "encrypted")
+QUICK = ("label", "split", "compute", "roots", "encrypt", "change", "encrypted")
 """What takes a moment is killed fewer times."""
 ENDED = ("forget", "split", "roots", "encrypt")
 """What says, run again, that there is nothing to do."""
-PASSPHRASE = Given("correct horse")
+
+
+class Either(Given):
+    """One passphrase, and another for a change; which of them opens a store is tried."""
+
+    def of_store(self, path: Path, key_id: bytes, attempt: int) -> str:
+        return super().of_store(path, key_id, 0) if not attempt else OTHER
+
+    def for_new(self, path: Path, other: bool) -> str:
+        return OTHER if other else self.passphrase
+
+
+OTHER = "battery staple"
+PASSPHRASE = Either("correct horse")
 
 
 def prepare(kind: str, home: Path) -> Library:
@@ -164,9 +184,12 @@ def prepare(kind: str, home: Path) -> Library:
         (home / "labels.csv").write_text("\n".join(["path,name", *lines]), encoding="utf-8")
     if kind == "roots":
         library.photos.rename(home / "elsewhere")
-    if kind in ("forget", "encrypt"):
+    if kind in ("forget", "encrypt", "change"):
         with indexing_writer(library) as writer:
             writer.commit((1, PHOTOS))  # in parts, which have to go
+    if kind == "change":
+        with unlocking(Keys(PASSPHRASE)):
+            encrypting.encrypt(library.path)
     return library
 
 
