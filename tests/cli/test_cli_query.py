@@ -196,6 +196,17 @@ def test_what_cannot_be_meant_exits_with_2(program, store, red, arguments):
     assert "internal" not in done.err
 
 
+@pytest.mark.parametrize("command", [["query"], ["forget", "--yes", "--like"]])
+@pytest.mark.parametrize("distance", ["2.01", "75", "inf"])
+def test_a_distance_that_no_two_faces_have_is_refused(program, store, red, command, distance):
+    done = program(*command, "me.png", "--max-distance", distance)
+    assert done.code == 2
+    assert done.raw == b""
+    assert done.err.splitlines()[1:] == [
+        f"facesearch: --max-distance {distance}: the distances of facenet lie between 0 and 2"
+    ]
+
+
 def test_standard_input(program, store, red):
     done = program("query", "-", "-k", 1, "--json", stdin=red.read_bytes())
     assert done.code == 0

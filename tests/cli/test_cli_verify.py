@@ -119,6 +119,8 @@ def test_distances_that_are_not_calibrated(program, red, near):
         ("--fmr", "nan"),
         ("--fmr", "1e-9"),
         ("--fmr", "0.01", "--max-distance", "1"),
+        ("--max-distance", "2.01"),
+        ("--max-distance", "inf"),
         ("--face-a", "0"),
         ("--box-b", "1,2,3"),
         ("--face-a", "1", "--box-a", "1,2,3,4"),
