@@ -164,3 +164,37 @@ def test_allowing_can_be_tried_without_a_change(program, store, photos):
     assert asked.out == "2 photos had been forgotten; index would take them in again\n"
     done = program("forget", "--allow", photos / "red")
     assert done.out == "2 photos had been forgotten; index takes them in again\n"
+
+
+def test_what_a_repair_kept_is_named_until_it_is_gone(program, store, photos):
+    raw = store.read_bytes()
+    store.write_bytes(raw[:-100])
+    assert program("repair").code == 0
+    left = store.with_name("faces.npz.damaged")
+    folder = store.with_name("faces.npz.damaged-2.parts")
+    folder.mkdir()
+    other = store.with_name("faces.npz.damaged by water.txt")
+    other.touch()
+    done = program("forget", photos / "red", "--yes", "--json")
+    assert done.json["set_aside"] == [str(left), str(folder)]
+    for path in (left, folder):
+        told = f"not reached: {path}, kept by facesearch repair; delete it when you need it no more"
+        assert told in done.err.splitlines()
+    assert other.name not in done.err
+
+    checked = program("check", "--forgotten")
+    assert checked.code == 1
+    assert "nothing is left" not in checked.out
+    assert checked.lines == [
+        *(
+            f"{path}: kept by facesearch repair, may hold what was forgotten since; delete it when "
+            "you need it no more"
+            for path in (left, folder)
+        ),
+        f"{store}: 2 problems",
+    ]
+    assert program("check").code == 0
+    left.unlink()
+    folder.rmdir()
+    assert program("check", "--forgotten").code == 0
+    assert "kept by facesearch repair" not in program("forget", photos / "blue", "--yes").err

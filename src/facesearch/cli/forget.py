@@ -98,6 +98,8 @@ def forget(
     else:
         _tell(summary, dry_run, near)
     say(_OUT_OF_REACH)
+    for kept in summary.set_aside:
+        say(f"not reached: {kept}, kept by facesearch repair; delete it when you need it no more")
     return 0
 
 
