@@ -98,6 +98,9 @@ def test_no_memory_and_allowing(program, store, photos):
     assert done.lines[-1] == "no hash was kept: index brings back what is still on the disk"
     assert Store.open(store).head.entered == {}
     program("forget", photos / "red" / "red2.png", "--yes")
+    assert program("check", "--forgotten").out.endswith(
+        "nothing is left of 1 photo that was forgotten\n"
+    )
     allowed = program("forget", "--allow", photos / "red", photos / "blue" / "blue1.png")
     assert allowed.out == "1 photo had been forgotten; index takes it in again\n"
     none = program("forget", "--allow", photos / "red")
