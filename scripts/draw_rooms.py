@@ -60,6 +60,7 @@ PURPOSES = {
     "errors": "one tree, with exit codes",
     "cores": "how many processor cores there are",
     "private": "files that only their owner may read",
+    "text_files": "a person's text files, read whole",
 }
 REPORT = "results to table, JSON, CSV, pictures; knows records alone"
 

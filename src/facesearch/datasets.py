@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
+import io
 import re
 import shutil
 import tempfile
@@ -17,6 +18,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Literal, TypeVar
 
 from facesearch.errors import DatasetError, UsageError
+from facesearch.text_files import read_text
 
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 SAMPLE_COUNTS = {"train": 93, "val": 25}
@@ -150,7 +152,7 @@ def read_pairs(path: Path) -> list[Pair]:
         DatasetError: the file cannot be read or a line is malformed; names the line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"cannot read {path}: {_why(error)}; give an LFW pairs file") from error
     folds, count = _pairs_header(path, lines)
@@ -294,20 +296,20 @@ _LABEL_HEADERS = (LABEL_HEADER[:2], LABEL_HEADER)
 def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """(line, fields without space around them) of each row that is not blank."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            try:
-                for row in reader:
-                    fields = [field.strip() for field in row]
-                    if any(fields):
-                        yield reader.line_num, fields
-            except csv.Error as error:
-                raise DatasetError(
-                    f"{path}, line {reader.line_num}: no CSV ({error}); quote what holds a comma"
-                ) from error
+        text = read_text(path, "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(
             f"cannot read {path}: {_why(error)}; give a CSV file in UTF-8"
+        ) from error
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for row in reader:
+            fields = [field.strip() for field in row]
+            if any(fields):
+                yield reader.line_num, fields
+    except csv.Error as error:
+        raise DatasetError(
+            f"{path}, line {reader.line_num}: no CSV ({error}); quote what holds a comma"
         ) from error
 
 

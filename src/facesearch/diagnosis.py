@@ -11,6 +11,7 @@ import importlib.metadata
 import os
 import platform
 import re
+import shlex
 import shutil
 import stat
 import sys
@@ -327,10 +328,10 @@ def _open_to_others(path: Path, private: bool) -> Iterator[Finding]:
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o022 and not mode & stat.S_ISVTX:
         text = f"{path}: others can write to it ({mode:o})"
-        yield Finding("rights", "warning", text, f"chmod go-w {path}")
+        yield Finding("rights", "warning", text, f"chmod go-w {shlex.quote(str(path))}")
     if private and mode & 0o044:
         text = f"{path}: others can read it ({mode:o}), and it tells of the people on your photos"
-        yield Finding("rights", "warning", text, f"chmod go-rwx {path}")
+        yield Finding("rights", "warning", text, f"chmod go-rwx {shlex.quote(str(path))}")
 
 
 def _store(store: StoreName, given: bool) -> Iterator[Finding]:
@@ -340,14 +341,17 @@ def _store(store: StoreName, given: bool) -> Iterator[Finding]:
         held = describe(store)
     except StoreMissingError as error:
         if given:
-            yield Finding("store", "problem", str(error), "facesearch index FOLDER makes one")
+            remedy = f"facesearch index FOLDER {_option(store)}"
+            yield Finding("store", "problem", str(error), remedy)
         else:
             text = f"{store}: none here; facesearch index FOLDER makes one"
             yield Finding("store", "ok", text)
         return
     except FacesearchError as error:
-        remedy = "facesearch check says more"
-        yield Finding("store", "problem", _named(store, error), remedy)
+        # Where nothing can be repaired, the error says what else to do.
+        repairable = "facesearch repair" in str(error)
+        repair = f"facesearch repair {_option(store)}" if repairable else ""
+        yield Finding("store", "problem", _named(store, error), repair)
         return
     coverage = held.coverage
     text = (
@@ -359,14 +363,20 @@ def _store(store: StoreName, given: bool) -> Iterator[Finding]:
     if coverage.progress is not None and not coverage.progress.running:
         done, total = coverage.progress.done, coverage.progress.total
         text = f"{store}: an index run stopped at {done:,} of {total:,} photos"
-        yield Finding("store", "warning", text, "facesearch index goes on")
+        yield Finding("store", "warning", text, f"facesearch index {_option(store)}")
     for root in held.roots:
         if not root.there:
             text = f"{root.path}: away, with {root.photos:,} photos"
-            remedy = "connect it, or facesearch roots says where it is now"
+            old = shlex.quote(str(root.path))
+            remedy = f"connect it, or facesearch roots move {old} NEW {_option(store)}"
             yield Finding("store", "warning", text, remedy)
     if not isinstance(store, EngineAddress):
         yield from _open_to_others(Path(store), private=True)
+
+
+def _option(store: StoreName) -> str:
+    """The store as a command takes it, whatever the current folder and the environment are."""
+    return f"--store {shlex.quote(str(store))}"
 
 
 def _space(store: StoreName) -> Iterator[Finding]:

@@ -34,6 +34,7 @@ from facesearch.store.entered import change_entered
 from facesearch.store.forgetting import clear, rewrite
 from facesearch.store.forgotten import FacesLeftOut, Forgotten
 from facesearch.store.layout import Layout
+from facesearch.store.set_aside import set_aside
 
 _ID = re.compile(r"([0-9a-f]{16})(?:-([1-9][0-9]*))?")
 
@@ -81,7 +82,8 @@ class ForgetSummary:
     """What went, or would go: ``photos`` whole and ``faces`` of others. ``files`` counts the paths
     of those photos, ``embeddings`` all faces that went. ``remembered`` says whether their hashes
     are kept. ``caches`` are what evaluations kept and held, or followed from, some of it; they went
-    too. ``subject`` is "photo" where the store holds whole photos.
+    too. ``subject`` is "photo" where the store holds whole photos. ``set_aside`` are files and
+    folders that a repair has kept beside the store, which stay as they are and may hold it all.
     """
 
     store: str
@@ -90,6 +92,7 @@ class ForgetSummary:
     remembered: bool = True
     caches: tuple[str, ...] = ()
     subject: str = "face"
+    set_aside: tuple[str, ...] = ()
 
     @property
     def unread(self) -> int:
@@ -136,7 +139,12 @@ def forget(
     _check(targets)
     with _opened(name, options) as (store, take_out):
         chosen = choose(store, targets)
-        summary = replace(_summary(store, chosen), store=str(name), remembered=options.remember)
+        summary = replace(
+            _summary(store, chosen),
+            store=str(name),
+            remembered=options.remember,
+            set_aside=_set_aside(name),
+        )
         if options.dry_run:
             return summary
         if not confirm(summary):
@@ -147,6 +155,13 @@ def forget(
         del store  # Windows keeps what is mapped
         take_out(chosen, entered)
     return replace(summary, caches=caches)
+
+
+def _set_aside(name: StoreName) -> tuple[str, ...]:
+    if isinstance(name, EngineAddress):
+        return ()
+    with storing(name):
+        return tuple(map(str, set_aside(name)))
 
 
 _TakeOut = Callable[[LeftOut, dict[str, Any]], object]

@@ -123,6 +123,7 @@ class _Run:
         self._plan = Plan()
         self._counts: Counter[str] = Counter()
         self._done = 0
+        self._looked_at = 0
         self._faces = 0
         self._failed = 0
         self._device = ""
@@ -158,7 +159,7 @@ class _Run:
             self._summary(),
             removed=removed,
             gone_kept=kept,
-            photos_per_second=round(len(plan.read) / reading, 2) if plan.read else 0.0,
+            photos_per_second=round(self._looked_at / reading, 2),
         )
 
     @contextlib.contextmanager
@@ -217,6 +218,7 @@ class _Run:
                 self._hooks.on_progress(self._state())
                 for task, result in pool.run(self._batches(left, size)):
                     with _whole():
+                        self._looked_at += 1
                         self._take(left[task.number], result)
                         self._step()
                 self._device = pool.description or self._device

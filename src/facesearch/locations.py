@@ -13,6 +13,7 @@ SERVICES = {"s3": "S3", "gs": "Google Cloud Storage"}
 """Schemes of object storage, each with the service's name."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_WEB = ("http", "https", "ftp")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}")
 
 
@@ -62,6 +63,11 @@ def as_location(named: str | Path | Address) -> Location:
         return _local(str(named), rest)
     if scheme not in SERVICES:
         known = ", ".join(f"{name}://" for name in SERVICES)
+        if scheme in _WEB:
+            raise UsageError(
+                f"{scheme}://: facesearch takes files and folders, or places at {known}, and no "
+                "addresses of the web; save the photo and name its file"
+            )
         raise UsageError(f"{scheme}://: photos lie in folders and at {known}; name such a place")
     bucket, _, key = rest.partition("/")
     if "@" in bucket or ":" in bucket:

@@ -22,6 +22,7 @@ from facesearch.errors import (
 )
 from facesearch.gallery import By, Gallery, Search, Where
 from facesearch.photos import PhotoLimits, photo_from_array, printable, read_photo
+from facesearch.recipes import Recipe
 from facesearch.records import (
     Box,
     Embeddings,
@@ -34,6 +35,8 @@ from facesearch.records import (
     QueryResult,
 )
 
+FARTHEST_UNIT = 2.0
+"""How far two points of the unit sphere can lie apart."""
 PhotoLike = str | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
 """A path, a file's bytes, an open binary file, a PIL image, or (h, w, 3) RGB pixels."""
 Asked = tuple[str, PhotoLike | PhotoError]
@@ -184,14 +187,15 @@ def settle(gallery: Gallery, options: QueryOptions) -> QueryOptions:
 
     Raises:
         UsageError: they ask for a face among whole photos, for a folder without photos, for a
-            false match rate where distances are not calibrated, or for an expansion that the
-            gallery does not have.
+            distance that no two rows have, for a false match rate where distances are not
+            calibrated, or for an expansion that the gallery does not have.
     """
     if gallery.recipe.subject == "photo" and (options.face is not None or options.box is not None):
         raise UsageError(
             f"{gallery.summary().path}: this store compares whole photos; leave out --face and "
             "--box, or query a store of faces"
         )
+    check_distance(gallery.recipe, options.max_distance)
     gallery.require(options.where)
     if options.expand:
         gallery.prepare_expansion()
@@ -199,6 +203,19 @@ def settle(gallery: Gallery, options: QueryOptions) -> QueryOptions:
         return options
     farthest = gallery.distance_at(options.fmr)
     return dataclasses.replace(options, max_distance=farthest, fmr=None)
+
+
+def check_distance(recipe: Recipe, distance: float | None) -> None:
+    """Refuses a bound farther than what a recipe makes can lie apart.
+
+    Raises:
+        UsageError: see the message.
+    """
+    if distance is not None and recipe.extractor.unit and not distance <= FARTHEST_UNIT:
+        raise UsageError(
+            f"--max-distance {distance:g}: the distances of {recipe.name} lie between 0 and "
+            f"{FARTHEST_UNIT:g}"
+        )
 
 
 def warm_up(gallery: Gallery, options: QueryOptions) -> None:

@@ -14,6 +14,7 @@ from facesearch.querying import (
     Asked,
     Embedder,
     called,
+    check_distance,
     choose_face,
     faces_of,
     numbered,
@@ -68,9 +69,10 @@ def bound_of(recipe: Recipe, options: VerifyOptions) -> Bound:
     """Up to which distance two faces embedded by ``recipe`` count as one person's.
 
     Raises:
-        UsageError: its distances are not calibrated and no distance is given, or the table knows
-            nothing of a rate so small.
+        UsageError: its distances are not calibrated and no distance is given, the table knows
+            nothing of a rate so small, or a distance cannot be so large.
     """
+    check_distance(recipe, options.max_distance)
     known = calibration.find_calibration(recipe.space_digest)
     if options.max_distance is not None:
         return _bound(known, options.max_distance)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from facesearch.weights import home
@@ -69,6 +71,24 @@ def test_a_damaged_store_is_a_problem(program, store, whole):
     assert told["state"] == "problem"
     assert str(store) in told["text"]
     assert done.err == ""
+    assert told["remedy"] == f"facesearch repair --store {store}"
+
+
+def test_the_remedy_for_damage_is_a_command_that_works(program, store, whole, monkeypatch):
+    store.write_bytes(store.read_bytes()[:-100])
+    moved = store.rename(store.with_name("of the family.npz"))
+    (told,) = found(program("doctor", "--store", moved, "--json"), "store")
+    words = shlex.split(told["remedy"])
+    assert words[0] == "facesearch"
+    assert program(*words[1:]).code == 0
+    assert found(program("doctor", "--store", moved, "--json"), "store")[0]["state"] == "ok"
+
+
+@pytest.mark.parametrize("raw", [b"", b"no store at all"])
+def test_where_no_repair_helps_none_is_advised(program, store, whole, raw):
+    store.write_bytes(raw)
+    (told,) = found(program("doctor", "--json"), "store")
+    assert (told["state"], told["remedy"]) == ("problem", None)
 
 
 def test_a_store_that_was_named_must_be_there(program, folder, whole):
@@ -83,6 +103,11 @@ def test_a_root_that_is_away(program, store, photos, whole):
     away = found(done, "store")[1]
     assert away["state"] == "warning"
     assert "away, with 10 photos" in away["text"]
+    connect, command = away["remedy"].split(", or ")
+    assert connect == "connect it"
+    words = shlex.split(command.replace("NEW", str(photos.with_name("elsewhere"))))
+    assert program(*words[1:]).code == 0
+    assert len(found(program("doctor", "--json"), "store")) == 1
 
 
 def test_weights_that_are_damaged(program, folder, whole):

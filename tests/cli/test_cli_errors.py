@@ -244,3 +244,29 @@ def test_nothing_heavy_is_imported_for_nothing(child, store, arguments):
     if arguments == ["query", "none.png"]:
         heavy -= {"sklearn"}  # begins to load beside the first photo
     assert not loaded & heavy
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("quary", "query"), ("idnex", "index"), ("forgt", "forget")]
+)
+def test_a_command_that_is_misspelt(program, typed, meant):
+    done = program(typed, "me.png")
+    assert done.code == 2
+    assert done.out == ""
+    assert done.err == (
+        f"facesearch: No such command '{typed}'. Did you mean '{meant}'? See facesearch --help\n"
+    )
+
+
+def test_a_command_like_no_other(program):
+    done = program("xyzzy")
+    assert done.code == 2
+    assert done.err == "facesearch: No such command 'xyzzy'; see facesearch --help\n"
+
+
+def test_a_photo_on_the_web_is_no_file(program, store):
+    done = program("query", "https://example.com/a.jpg?key=secret")
+    assert done.code == 2
+    told = done.err.splitlines()[-1]
+    assert told.startswith("facesearch: https://: facesearch takes files and folders")
+    assert "secret" not in told

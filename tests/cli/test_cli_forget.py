@@ -63,11 +63,44 @@ def test_all_faces_like_one(program, store, photos, red):
     assert checked.out.endswith("nothing is left of 3 single faces that were forgotten\n")
 
 
+def test_what_is_alike_is_shown_with_its_distance_and_the_face_that_was_taken(
+    program, store, crowd
+):
+    like = ("forget", "--like", "crowd.png", "--max-distance", 0.2)
+    seen = program(*like, "--dry-run")
+    assert (
+        "crowd.png: 3 faces, taken: face 2 at 40,30, the most prominent; --face N takes another: "
+        "1 at 5,2, 3 at 90,80"
+    ) in seen.err
+    assert seen.lines[-1] == "would forget 3 single faces"
+    told = [float(line.rpartition(", distance ")[2]) for line in seen.lines[:-1]]
+    answer = program("query", "crowd.png", "--by", "face", "--max-distance", 0.2, "--json")
+    near = {each["id"]: each["distance"] for each in answer.json["results"][0]["neighbors"]}
+    assert told == [round(distance, 3) for distance in near.values()]
+    assert seen.lines[0].startswith(next(iter(near)))
+    assert program(*like, "--dry-run", "--json").json["distances"] == pytest.approx(near, abs=1e-5)
+
+    green = program(*like, "--face", 1)
+    assert green.code == 2, "nobody is there to ask"
+    assert "crowd.png: 3 faces, taken: face 1 at 5,2\n" in green.err
+    assert "green1.png: face 1 at 30,20, distance 0.0" in green.err
+    assert len(Store.open(store).faces) == 10
+
+
+def test_more_than_are_shown_are_told_with_the_farthest(program, store, red, monkeypatch):
+    monkeypatch.setattr("facesearch.cli.forget._SHOWN", 1)
+    seen = program("forget", "--like", red, "--max-distance", 0.2, "--dry-run")
+    assert seen.lines[1].startswith("and 2 more, up to distance 0.0")
+
+
 def test_no_memory_and_allowing(program, store, photos):
     done = program("forget", photos / "red" / "red1.png", "--no-memory", "--yes")
     assert done.lines[-1] == "no hash was kept: index brings back what is still on the disk"
     assert Store.open(store).head.entered == {}
     program("forget", photos / "red" / "red2.png", "--yes")
+    assert program("check", "--forgotten").out.endswith(
+        "nothing is left of 1 photo that was forgotten\n"
+    )
     allowed = program("forget", "--allow", photos / "red", photos / "blue" / "blue1.png")
     assert allowed.out == "1 photo had been forgotten; index takes it in again\n"
     none = program("forget", "--allow", photos / "red")
@@ -134,3 +167,37 @@ def test_allowing_can_be_tried_without_a_change(program, store, photos):
     assert asked.out == "2 photos had been forgotten; index would take them in again\n"
     done = program("forget", "--allow", photos / "red")
     assert done.out == "2 photos had been forgotten; index takes them in again\n"
+
+
+def test_what_a_repair_kept_is_named_until_it_is_gone(program, store, photos):
+    raw = store.read_bytes()
+    store.write_bytes(raw[:-100])
+    assert program("repair").code == 0
+    left = store.with_name("faces.npz.damaged")
+    folder = store.with_name("faces.npz.damaged-2.parts")
+    folder.mkdir()
+    other = store.with_name("faces.npz.damaged by water.txt")
+    other.touch()
+    done = program("forget", photos / "red", "--yes", "--json")
+    assert done.json["set_aside"] == [str(left), str(folder)]
+    for path in (left, folder):
+        told = f"not reached: {path}, kept by facesearch repair; delete it when you need it no more"
+        assert told in done.err.splitlines()
+    assert other.name not in done.err
+
+    checked = program("check", "--forgotten")
+    assert checked.code == 1
+    assert "nothing is left" not in checked.out
+    assert checked.lines == [
+        *(
+            f"{path}: kept by facesearch repair, may hold what was forgotten since; delete it when "
+            "you need it no more"
+            for path in (left, folder)
+        ),
+        f"{store}: 2 problems",
+    ]
+    assert program("check").code == 0
+    left.unlink()
+    folder.rmdir()
+    assert program("check", "--forgotten").code == 0
+    assert "kept by facesearch repair" not in program("forget", photos / "blue", "--yes").err

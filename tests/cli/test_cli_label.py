@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 
 def test_label_then_query(program, store, red, tmp_path):
     labels = tmp_path / "who.csv"
@@ -25,6 +27,15 @@ def test_label_needs_something_to_do(program, store):
     refused = program("label")
     assert refused.code == 2
     assert "--forget" in refused.err
+
+
+@pytest.mark.timeout(20)
+def test_what_has_no_end_is_no_file_of_labels(program, store):
+    refused = program("label", "/dev/zero")
+    assert refused.code == 1
+    assert refused.err.splitlines()[-1] == (
+        "facesearch: cannot read /dev/zero: not a regular file; give a CSV file in UTF-8"
+    )
 
 
 def test_bounds_on_time(program, store, red):

@@ -20,6 +20,12 @@ from small_store import BLUE, GREEN, MIDDLE, RED, draw, enrolling, recipe
 PICTURE = re.compile(r"faces numbered in (/\S+\.png)")
 
 
+@pytest.fixture
+def terminal(monkeypatch) -> None:
+    """A person reads what is printed."""
+    monkeypatch.setattr("facesearch.cli.query._is_read", lambda: True)
+
+
 def stems(done) -> list[str]:
     return [Path(line).stem for line in done.lines]
 
@@ -66,7 +72,7 @@ def test_one_face(program, store, red):
     assert len(lines) == 6
 
 
-def test_several_faces_note_others_and_a_private_picture(program, store, crowd):
+def test_several_faces_note_others_and_a_private_picture(program, store, terminal, crowd):
     done = program("query", crowd.name, "-k", 1)
     assert done.code == 0
     assert done.lines[0] == "crowd.png: face 2 of 3 (also: 1 at 5,2; 3 at 90,80)"
@@ -81,7 +87,27 @@ def test_several_faces_note_others_and_a_private_picture(program, store, crowd):
         assert max(image.size) >= 900
 
 
-def test_photos_of_one_name_have_pictures_of_their_own(program, store, folder):
+def test_only_the_pictures_of_the_last_query_are_kept(
+    program, store, terminal, crowd, folder, tmp_path
+):
+    before = Path(PICTURE.search(program("query", crowd, "-k", 1).out)[1])
+    other = before.with_name("mine.png")
+    Image.new("RGB", (9, 9)).save(other)
+    draw(folder / "b.png", {RED: MIDDLE, GREEN: (90, 2, 9, 9)})
+    now = Path(PICTURE.search(program("query", "b.png", "-k", 1).out)[1])
+    assert sorted(now.parent.iterdir()) == sorted([now, other])
+    assert not list(tmp_path.glob("facesearch-*"))
+
+
+def test_nothing_is_pictured_for_a_program(program, store, crowd, tmp_path):
+    before = sorted(tmp_path.rglob("*.png"))
+    for options in ((), ("--json",), ("--format", "csv"), ("--face", 4)):
+        done = program("query", crowd, "-k", 1, *options)
+        assert "numbered in" not in done.out + done.err
+    assert sorted(tmp_path.rglob("*.png")) == before
+
+
+def test_photos_of_one_name_have_pictures_of_their_own(program, store, terminal, folder):
     for name in ("a", "b"):
         draw(folder / name / "x.png", {RED: MIDDLE, GREEN: (90, 2, 9, 9)})
     done = program("query", "a/x.png", "b/x.png", "-k", 1)
@@ -90,7 +116,7 @@ def test_photos_of_one_name_have_pictures_of_their_own(program, store, folder):
     assert all(Path(picture).is_file() for picture in pictures)
 
 
-def test_pictures_have_plain_names(program, store, folder):
+def test_pictures_have_plain_names(program, store, terminal, folder):
     name = "a b\n\x1b[31m" + "long" * 40 + ".png"
     draw(folder / name, {RED: MIDDLE, GREEN: (90, 2, 9, 9)})
     done = program("query", name, "-k", 1)
@@ -99,7 +125,7 @@ def test_pictures_have_plain_names(program, store, folder):
     assert "\x1b" not in done.out
 
 
-def test_of_many_photos_a_few_are_pictured(program, store, folder):
+def test_of_many_photos_a_few_are_pictured(program, store, terminal, folder):
     for n in range(10):
         draw(folder / "many" / f"{n}.png", {RED: MIDDLE, GREEN: (90, 2, 9, 9)})
     done = program("query", "many", "-k", 1)
@@ -107,11 +133,11 @@ def test_of_many_photos_a_few_are_pictured(program, store, folder):
     assert done.out.count("pictured for 8 photos") == 2
 
 
-def test_no_room_for_a_picture_is_no_reason_to_fail(program, store, crowd, monkeypatch):
-    def full(**options):
+def test_no_room_for_a_picture_is_no_reason_to_fail(program, store, terminal, crowd, monkeypatch):
+    def full(*arguments, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("tempfile.mkdtemp", full)
+    monkeypatch.setattr("facesearch.private.make_folder", full)
     done = program("query", crowd, "-k", 1)
     assert done.code == 0
     assert "no picture of the numbered faces: " in done.out
@@ -131,7 +157,7 @@ def test_every_face_grouped(program, store, crowd):
     assert nearest == ["green1", "red1", "blue1"]
 
 
-def test_a_face_that_is_not_there(program, store, crowd):
+def test_a_face_that_is_not_there(program, store, terminal, crowd):
     done = program("query", crowd, "--face", 4)
     assert done.code == 3
     assert "no face 4; it has 3 faces, numbered 1 to 3" in done.out
@@ -194,6 +220,17 @@ def test_what_cannot_be_meant_exits_with_2(program, store, red, arguments):
     assert done.raw == b""
     assert "Traceback" not in done.err
     assert "internal" not in done.err
+
+
+@pytest.mark.parametrize("command", [["query"], ["forget", "--yes", "--like"]])
+@pytest.mark.parametrize("distance", ["2.01", "75", "inf"])
+def test_a_distance_that_no_two_faces_have_is_refused(program, store, red, command, distance):
+    done = program(*command, "me.png", "--max-distance", distance)
+    assert done.code == 2
+    assert done.raw == b""
+    assert done.err.splitlines()[1:] == [
+        f"facesearch: --max-distance {distance}: the distances of facenet lie between 0 and 2"
+    ]
 
 
 def test_standard_input(program, store, red):

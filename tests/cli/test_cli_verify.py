@@ -32,14 +32,44 @@ def test_exit_codes(program, calibrated, red, near, green, folder):
 def test_what_a_person_reads(program, calibrated, red, near):
     done = program("verify", "me.png", "near.png")
     assert done.err == ""
-    assert done.lines[0].startswith("same person: distance 0.01")
-    assert done.lines[0].endswith("up to 0.050 counts as one person")
-    assert done.lines[1].startswith("false match rate 0.001 (counted)")
-    assert done.lines[2].startswith("probability of one person 0.9")
-    assert done.lines[3:] == [
-        "me.png: face 1 of 1 at 30,20,40,40",
-        "near.png: face 1 of 1 at 30,20,40,40",
+    assert done.lines == [
+        "same person: me.png (face 1 of 1 at 30,20,40,40) and near.png (face 1 of 1 at "
+        "30,20,40,40)",
+        "distance 0.010; up to 0.050 counts as one person: 1 in 1,000 pairs of different people "
+        "lie so near too",
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--fmr", "0.25"), ": 25% of pairs of different people lie so near too"),
+        (("--fmr", "0.003"), ": 1 in 330 pairs of different people lie so near too"),
+        (("--max-distance", "0"), ": 1 in 10,000 pairs of different people lie so near too"),
+    ],
+)
+def test_rates_as_people_say_them(program, calibrated, red, near, options, said):
+    assert said in program("verify", "me.png", "near.png", *options).lines[1]
+
+
+def test_of_a_rate_far_below_what_was_counted_no_number_is_said(program, calibrated, red, near):
+    import dataclasses
+
+    from facesearch.records import Bound, Box, Query, QueryFace, Verdict
+    from facesearch.report.verdict import render_verdict
+
+    asked = Query("me.png", 1, (QueryFace(1, Box(1, 2, 3, 4), 0.9),))
+    verdict = Verdict(asked, asked, "facenet", Bound(0.1, 1e-12, 1e-5), same=True, distance=0.1)
+    told = ": fewer than 1 in 100,000 pairs of different people lie so near too\n"
+    assert render_verdict(verdict, json=False).decode().endswith(told)
+    near_it = dataclasses.replace(verdict, bound=Bound(0.1, 5e-6, 1e-5))
+    assert b": about 1 in 200,000 pairs" in render_verdict(near_it, json=False)
+
+
+def test_two_people(program, calibrated, red, green):
+    done = program("verify", "me.png", "green.png")
+    assert done.lines[0].startswith("different people: me.png (face 1")
+    assert len(done.lines) == 2
 
 
 def test_no_rate_is_said_that_nobody_counted(program, red, near, monkeypatch):
@@ -50,8 +80,9 @@ def test_no_rate_is_said_that_nobody_counted(program, red, near, monkeypatch):
     partly = dataclasses.replace(small_calibration(), counted_from=0.1)
     monkeypatch.setattr("facesearch.calibration.find_calibration", lambda space: partly)
     done = program("verify", "me.png", "near.png", "--fmr", "2e-4")
-    assert "(a fitted line, not counted)" in done.lines[1]
-    assert "fewer than 1e-02 lie as near" in done.lines[1]
+    assert done.lines[1].endswith(
+        ": about 1 in 5,000 pairs of different people lie so near too (a fitted line, not counted)"
+    )
     assert done.lines[-1].startswith("note: false match rates below 1.0e-02 are a line")
 
 
@@ -92,13 +123,13 @@ def test_which_face(program, calibrated, red, crowd):
     assert program("verify", "me.png", "crowd.png", "--face-b", 9).code == 3
     boxed = program("verify", "crowd.png", "me.png", "--box-a", "45,35,20,20")
     assert boxed.code == 0
-    assert "crowd.png: the given box 45,35,20,20" in boxed.out
+    assert "crowd.png (the given box 45,35,20,20)" in boxed.out
 
 
 def test_standard_input(program, calibrated, red, near):
     done = program("verify", "-", "near.png", stdin=red.read_bytes())
     assert done.code == 0
-    assert "standard input: face 1 of 1" in done.out
+    assert "standard input (face 1 of 1 at" in done.out
     assert program("verify", "-", "-").code == 2
 
 
@@ -109,7 +140,10 @@ def test_distances_that_are_not_calibrated(program, red, near):
     assert "--max-distance D" in refused.err
     done = program("verify", "me.png", "near.png", "--max-distance", 0.3)
     assert done.code == 0
-    assert done.lines[1] == "distances of facenet are not calibrated: no rates are known"
+    assert done.lines[1] == (
+        "distance 0.010; up to 0.300 counts as one person, and how many strangers lie so near is "
+        "not known for facenet"
+    )
 
 
 @pytest.mark.parametrize(
@@ -119,6 +153,8 @@ def test_distances_that_are_not_calibrated(program, red, near):
         ("--fmr", "nan"),
         ("--fmr", "1e-9"),
         ("--fmr", "0.01", "--max-distance", "1"),
+        ("--max-distance", "2.01"),
+        ("--max-distance", "inf"),
         ("--face-a", "0"),
         ("--box-b", "1,2,3"),
         ("--face-a", "1", "--box-a", "1,2,3,4"),

@@ -54,6 +54,17 @@ def test_nothing_has_changed(library: Library) -> None:
     assert library.store.content_digest() == digest
 
 
+def test_what_reads_no_photo_has_no_rate(library: Library) -> None:
+    library.add_many(4)
+    library.index()
+    assert library.index().photos_per_second == 0
+    photo = next(path for path in library.photos.rglob("*") if path.is_file())
+    shutil.copy(photo, photo.with_stem("copied"))
+    summary = library.index()
+    assert counts(summary) == {"seen": 5, "unchanged": 4, "copies": 1}
+    assert summary.photos_per_second == 0
+
+
 @pytest.fixture(scope="module")
 def opened() -> list[str]:
     """The names of all files as they are opened."""

@@ -405,7 +405,7 @@ def test_a_damaged_block_is_found_when_one_of_its_rows_is_asked_for(photos, tmp_
         file.write(b"\x01")
     store = Store.open(path)
     assert np.array_equal(store.embeddings([0, 3, 8]), good[[0, 3, 8]])
-    with pytest.raises(StoreError, match=r"embeddings 4 to 7 .*facesearch check"):
+    with pytest.raises(StoreError, match=r"embeddings 4 to 7 .*facesearch repair"):
         store.embeddings([8, 4])
     assert any("embeddings" in problem or "digest" in problem for problem in check_store(store))
     with photos.open(path) as writer, pytest.raises(StoreError, match="embeddings 4 to 7"):

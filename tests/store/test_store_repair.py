@@ -247,7 +247,7 @@ def test_a_lost_head_is_that_of_the_last_finished_run(photos, path, in_parts, le
 def test_without_a_description_nothing_is_changed(photos, path, raw):
     photos.build(path, KEYS)
     path.write_bytes(raw)
-    with pytest.raises(StoreError, match="facesearch repair, or delete it and run facesearch ind"):
+    with pytest.raises(StoreError, match="; delete it and run facesearch index"):
         Store.open(path)
     before = read_files(path.parent)
     with pytest.raises(StoreError, match=r"its description is lost.* run facesearch index"):

@@ -68,4 +68,6 @@ def _memory(chosen: StoreName) -> str:
     from facesearch.cli.forget import memory_text
     from facesearch.forgetting import memory_of
 
-    return f"{memory_text(memory_of(chosen)) or '0 photos'} that were forgotten"
+    memory = memory_of(chosen)
+    were = "was" if len(memory.photos) + memory.single_faces == 1 else "were"
+    return f"{memory_text(memory) or '0 photos'} that {were} forgotten"

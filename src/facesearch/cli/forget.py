@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import click
@@ -24,8 +25,11 @@ from facesearch.errors import UsageError
 
 if TYPE_CHECKING:
     from facesearch.forgetting import ForgetSummary, Going
-    from facesearch.records import QueryReport
+    from facesearch.records import Query, QueryReport
     from facesearch.store.forgotten import Forgotten
+
+_Near = Mapping[str, float]
+"""Faces, or whole photos, by their ids, and how far they are from the photo that they are like."""
 
 _SHOWN = 20
 _OUT_OF_REACH = (
@@ -84,12 +88,13 @@ def forget(
         then = f"; index{would} {them} in again" if found else ""
         click.echo(f"{had} been forgotten{then}")
         return 0
+    near = dict[str, float]()
     if like is not None:
-        ids += tuple(_like(path, like, face, max_distance))
-        face = None
+        near = _like(path, like, face, max_distance)
+        ids, face = tuple(near), None
     targets = forgetting.Targets(paths, face, ids)
     options = forgetting.ForgetOptions(not no_memory, wait, dry_run)
-    summary = forgetting.forget(path, targets, options, partial(_agreed, yes, as_json))
+    summary = forgetting.forget(path, targets, options, partial(_agreed, yes, as_json, near))
     if summary is None:
         say("nothing was forgotten")
         return 1
@@ -97,10 +102,12 @@ def forget(
         warn_of_plain_output(path)  # photos are named
     if as_json:
         facts = {"schema": 1, "dry_run": dry_run, **asdict(summary)}
-        click.echo(json.dumps(facts, indent=2))
+        click.echo(json.dumps(facts | ({"distances": near} if near else {}), indent=2))
     else:
-        _tell(summary, dry_run)
+        _tell(summary, dry_run, near)
     say(_OUT_OF_REACH)
+    for kept in summary.set_aside:
+        say(f"not reached: {kept}, kept by facesearch repair; delete it when you need it no more")
     return 0
 
 
@@ -121,17 +128,36 @@ def _check(
 
 def _like(
     path: StoreName, photo: str, face: int | None, max_distance: float | None
-) -> Iterator[str]:
-    """The ids of all faces up to a distance from one face of a photo."""
+) -> dict[str, float]:
+    """The ids of all faces up to a distance from one face of a photo, each with its distance."""
     report = _answers(path, photo, face, max_distance)
+    near = dict[str, float]()
     for result in report.results:
-        for note in result.notes:
-            say(note)
         if result.error is not None:
             raise UsageError(result.error.message)
+        if (taken := _taken(result.query, face is None)) is not None:
+            say(taken)
         if not result.neighbors:
             raise UsageError(f"{photo}: no face in the store is within {max_distance:g} of it")
-        yield from (neighbor.id for neighbor in result.neighbors)
+        near |= {neighbor.id: neighbor.distance for neighbor in result.neighbors}
+    return near
+
+
+def _taken(asked: Query, by_itself: bool) -> str | None:
+    """Which of several faces was taken, and which others there are."""
+    from facesearch.querying import called
+
+    if len(asked.faces) <= 1:
+        return None
+    places = {
+        face.number: f"{face.number} at {face.box.x:.0f},{face.box.y:.0f}" for face in asked.faces
+    }
+    taken = places.pop(asked.face or 0, "none")
+    how = f", the most prominent; --face N takes another: {', '.join(places.values())}"
+    return (
+        f"{called(asked.path)}: {len(asked.faces)} faces, taken: face {taken}"
+        f"{how if by_itself else ''}"
+    )
 
 
 def _answers(
@@ -151,10 +177,10 @@ def _answers(
     return querying.query(gallery, embedder, [(photo, photo)], options)
 
 
-def _agreed(yes: bool, as_json: bool, summary: ForgetSummary) -> bool:
+def _agreed(yes: bool, as_json: bool, near: _Near, summary: ForgetSummary) -> bool:
     """Shows what will go, and asks."""
     if not as_json:
-        for line in _lines(summary):
+        for line in _lines(summary, near):
             say(line)
     if yes:
         return True
@@ -168,11 +194,11 @@ def _is_asked() -> bool:
     return sys.stdin.isatty()
 
 
-def _tell(summary: ForgetSummary, dry_run: bool) -> None:
+def _tell(summary: ForgetSummary, dry_run: bool, near: _Near) -> None:
     from facesearch.report import count, escape
 
     if dry_run:
-        for line in _lines(summary):
+        for line in _lines(summary, near):
             click.echo(escape(line))
         click.echo(f"would forget {_counts(summary)}")
         return
@@ -200,11 +226,24 @@ def _counts(summary: ForgetSummary) -> str:
     return " and ".join(parts) or "nothing"
 
 
-def _lines(summary: ForgetSummary) -> list[str]:
-    going = [*summary.photos, *summary.faces]
+def _lines(summary: ForgetSummary, near: _Near) -> list[str]:
+    """A line for each of the first; what is alike is ordered by its distance."""
+    going = [(each, _distance(each, near)) for each in (*summary.photos, *summary.faces)]
+    going.sort(key=itemgetter(1))
+    lines = [
+        _line(each, summary.subject) + (f", distance {distance:.3f}" if distance >= 0 else "")
+        for each, distance in going[:_SHOWN]
+    ]
     more = len(going) - _SHOWN
-    lines = [_line(each, summary.subject) for each in going[:_SHOWN]]
-    return [*lines, f"and {more:,} more"] if more > 0 else lines
+    if more <= 0:
+        return lines
+    farthest = f", up to distance {going[-1][1]:.3f}" if near else ""
+    return [*lines, f"and {more:,} more{farthest}"]
+
+
+def _distance(going: Going, near: _Near) -> float:
+    """How far it is from the photo that it is like; -1 where it goes for another reason."""
+    return near.get(going.id, near.get(f"{going.id}-1", -1.0))
 
 
 def _line(going: Going, subject: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import itertools
 import logging
 import os
@@ -56,6 +57,15 @@ class _Commands(click.Group):
         module = import_module(f"facesearch.cli.{cmd_name}")
         command: click.Command = getattr(module, COMMANDS[cmd_name])
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Asks whether a command was meant that looks like the one that is not there."""
+        alike = difflib.get_close_matches(args[0], COMMANDS, 1)
+        if args[0] not in COMMANDS and alike:
+            ctx.fail(f"No such command '{args[0]}'. Did you mean '{alike[0]}'?")
+        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -120,7 +130,10 @@ def _refuse(error: click.ClickException) -> int:
         return error.exit_code
     context = getattr(error, "ctx", None)
     asked = context.command_path if context is not None else "facesearch"
-    say(f"facesearch: {message.rstrip('.')}; see {asked} --help")
+    if message.endswith("?"):
+        say(f"facesearch: {message} See {asked} --help")
+    else:
+        say(f"facesearch: {message.rstrip('.')}; see {asked} --help")
     return error.exit_code
 
 

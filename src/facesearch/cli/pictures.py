@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facesearch import weights
 from facesearch.cli.stores import say
 from facesearch.errors import FacesearchError, PhotoError, UsageError
 from facesearch.locations import is_address
@@ -24,7 +25,9 @@ _MOST = 8
 
 
 class NumberedPictures:
-    """Draws the numbered faces of query photos into one new folder that only its owner can read."""
+    """Draws the numbered faces of query photos into a folder that only its owner can read, in place
+    of those that the query before has left there.
+    """
 
     def __init__(self) -> None:
         self._folder: Path | None = None
@@ -32,8 +35,6 @@ class NumberedPictures:
 
     def __call__(self, photo: Photo, query: Query) -> str:
         """Pictures one photo; says where, or why not."""
-        import tempfile
-
         from facesearch.report.numbered_faces import numbered_faces
         from facesearch.report.picture_file import write_png
 
@@ -41,7 +42,7 @@ class NumberedPictures:
             return f"faces are pictured for {_MOST} photos, not for more; ask for this one alone"
         try:
             if self._folder is None:
-                self._folder = Path(tempfile.mkdtemp(prefix="facesearch-"))
+                self._folder = _emptied(weights.home() / "numbered-faces")
             target = self._folder / self._name(query.path)
             drawn = numbered_faces(photo.pixels, query.faces, photo.facts.scale, query.face)
             write_png(drawn, target)
@@ -54,6 +55,19 @@ class NumberedPictures:
         """A short plain name that none of the others has."""
         plain = plain_name(path, "query")
         return f"{plain}-faces{f'-{self._drawn + 1}' if self._drawn else ''}.png"
+
+
+def _emptied(folder: Path) -> Path:
+    """The folder, without the pictures that were drawn there before."""
+    from facesearch import private
+    from facesearch.report.picture_file import is_ours
+
+    private.make_folder(folder)
+    folder.chmod(0o700)
+    for picture in folder.glob("*.png"):
+        if is_ours(picture):
+            picture.unlink(missing_ok=True)
+    return folder
 
 
 @dataclass(frozen=True, slots=True)

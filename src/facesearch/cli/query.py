@@ -220,7 +220,7 @@ def query(
     report = querying.query(gallery, embedder, [*asked.items()], options, _pictures(path))
     _tell(report, format_)
     rendered = render_query(report, format_)
-    if format_ != "paths0" and sys.stdout.isatty():  # programs get names as they are, people not
+    if format_ != "paths0" and _is_read():  # programs get names as they are, people not
         rendered = escape_lines(rendered)
     sys.stdout.buffer.write(rendered)
     sys.stdout.buffer.flush()
@@ -229,9 +229,18 @@ def query(
     return _exit_code(report.results)
 
 
-def _pictures(store: StoreName) -> NumberedPictures | NoPictures:
-    """Who draws the faces of a photo that has several; beside an encrypted store nobody."""
-    return NoPictures("the store is encrypted") if lies_encrypted(store) else NumberedPictures()
+def _pictures(store: StoreName) -> NumberedPictures | NoPictures | None:
+    """Who draws the faces of a photo that has several, for a person to choose one; beside an
+    encrypted store nobody.
+    """
+    if lies_encrypted(store):
+        return NoPictures("the store is encrypted")
+    return NumberedPictures() if _is_read() else None
+
+
+def _is_read() -> bool:
+    """Whether a person reads the answer, and no program."""
+    return sys.stdout.isatty()
 
 
 def _one_format(format_: Format, as_json: bool) -> Format:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,6 +17,8 @@ from facesearch.errors import EXIT_FAILED, UsageError
 
 if TYPE_CHECKING:
     from facesearch.store.repair import LostPhoto, RepairSummary
+
+_SHOWN = 10
 
 
 @click.command()
@@ -79,19 +81,23 @@ def _lines(summary: RepairSummary, dry_run: bool) -> Iterator[str]:
     if summary.sound:
         yield f"{summary.store}: sound, with {held}; nothing was changed"
         return
-    yield from summary.problems
-    yield from map(_line, summary.lost)
+    yield from _first(summary.problems)
+    yield from _first([_line(photo) for photo in summary.lost])
     if summary.unnamed:
         faces = count(summary.unnamed_faces, "face")
-        yield f"{count(summary.unnamed, 'photo')} with {faces} are gone, and their names with them"
+        are, names = ("is", "its name") if summary.unnamed == 1 else ("are", "their names")
+        yield f"{count(summary.unnamed, 'photo')} with {faces} {are} gone, and {names} too"
     for name in summary.again:
         yield f"{name}: damaged or gone; it is computed again when it is needed"
     yield from summary.notes
     gone = len(summary.lost) + summary.unnamed
-    lost = f"{count(gone, 'photo')} lost" if gone else "no photo lost"
-    yield f"{summary.store}: {held} {'would be kept' if dry_run else 'kept'}, {lost}"
-    if gone or summary.notes:
-        yield "run facesearch index on the same folders: it reads again what is lost"
+    again = f"{count(gone, 'photo')} to be read again" if gone else "no photo lost"
+    yield f"{summary.store}: {held} {'would be kept' if dry_run else 'kept'}, {again}"
+    if gone:
+        them = "it" if gone == 1 else "them"
+        yield f"run facesearch index on the same folders: it reads {them} again"
+    elif summary.notes:
+        yield "run facesearch index on the same folders: it puts right what is out of date"
     if summary.damaged:
         yield (
             f"the damaged store is kept as {summary.damaged}; delete it, and the folders beside "
@@ -99,9 +105,16 @@ def _lines(summary: RepairSummary, dry_run: bool) -> Iterator[str]:
         )
 
 
+def _first(lines: Sequence[str]) -> Iterator[str]:
+    """Lines of which there may be very many."""
+    yield from lines[:_SHOWN]
+    if len(lines) > _SHOWN:
+        yield f"and {len(lines) - _SHOWN:,} more; --json names all of them"
+
+
 def _line(photo: LostPhoto) -> str:
     if not photo.lost:
-        return f"{photo.path}: lost, for what was known of it is damaged"
+        return f"{photo.path}: to be read again, for what was known of it is damaged"
     numbers = ", ".join(map(str, photo.lost))
     what, are = ("face", "is") if len(photo.lost) == 1 else ("faces", "are")
-    return f"{photo.path}: lost, for {what} {numbers} of {photo.faces} {are} damaged"
+    return f"{photo.path}: to be read again, for {what} {numbers} of {photo.faces} {are} damaged"

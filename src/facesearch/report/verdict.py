@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from facesearch.records import Bound, Query, Verdict
+import math
+
+from facesearch.records import Query, Verdict
 from facesearch.report.facts import SCHEMA, as_json, query_facts, rounded, significant
 from facesearch.report.terminal import escape
 from facesearch.report.wording import message_with_path
+
+_MANY = 0.1
+_FAR_BELOW = 1e-3
+"""Of what was counted: from there on a fitted line says nothing."""
 
 
 def render_verdict(verdict: Verdict, *, json: bool) -> bytes:
@@ -21,40 +27,45 @@ def _lines(verdict: Verdict) -> list[str]:
     if verdict.distance is None:
         return notes
     said = "same person" if verdict.same else "different people"
-    limit = verdict.bound.max_distance
-    lines = [f"{said}: distance {verdict.distance:.3f}, up to {limit:.3f} counts as one person"]
-    lines += _rate_lines(verdict)
-    return [*lines, *map(_face_line, (verdict.first, verdict.second)), *notes]
-
-
-def _rate_lines(verdict: Verdict) -> list[str]:
-    if verdict.bound.fmr is None or verdict.fmr is None or verdict.probability is None:
-        return [f"distances of {escape(verdict.recipe)} are not calibrated: no rates are known"]
+    first, second = map(_face, (verdict.first, verdict.second))
+    limit = f"up to {verdict.bound.max_distance:.3f} counts as one person"
+    after = ", " if verdict.bound.fmr is None else ": "
     return [
-        f"false match rate {verdict.bound.fmr:.2g} ({_how(verdict.bound)}): so many pairs of "
-        f"different people lie so near; {_share(verdict.fmr, verdict.bound)} lie as near as these",
-        f"probability of one person {verdict.probability:.3f}, at even odds beforehand",
+        f"{said}: {first} and {second}",
+        f"distance {verdict.distance:.3f}; {limit}{after}{_strangers(verdict)}",
+        *notes,
     ]
 
 
-def _how(bound: Bound) -> str:
-    return "counted" if bound.counted else "a fitted line, not counted"
-
-
-def _share(fmr: float, bound: Bound) -> str:
-    """A rate, but none that nobody counted."""
-    if bound.least_counted is not None and fmr < bound.least_counted:
-        return f"fewer than {bound.least_counted:.0e}"
-    return f"{fmr:.1g}"
-
-
-def _face_line(query: Query) -> str:
+def _face(query: Query) -> str:
     name = "standard input" if query.path == "-" else escape(query.path)
     (face,) = (face for face in query.faces if face.number == query.face)
     box = face.box
     place = f"{box.x:.0f},{box.y:.0f},{box.width:.0f},{box.height:.0f}"
     which = f"face {face.number} of {len(query.faces)} at" if face.number else "the given box"
-    return f"{name}: {which} {place}"
+    return f"{name} ({which} {place})"
+
+
+def _strangers(verdict: Verdict) -> str:
+    """How many pairs of different people lie as near as the limit."""
+    bound = verdict.bound
+    if bound.fmr is None:
+        return f"and how many strangers lie so near is not known for {escape(verdict.recipe)}"
+    least, pairs = bound.least_counted or 0.0, "pairs of different people lie so near too"
+    if bound.counted:
+        return f"{_share(bound.fmr)} {pairs}"
+    if bound.fmr < least * _FAR_BELOW:
+        return f"fewer than {_share(least)} {pairs}"
+    return f"about {_share(bound.fmr)} {pairs} (a fitted line, not counted)"
+
+
+def _share(rate: float) -> str:
+    """The part of all pairs, as people say it: "12% of", "1 in 1,000"."""
+    if rate >= _MANY or rate <= 0:
+        return f"{rate:.0%} of"
+    of = 1 / rate
+    digits = 1 - math.floor(math.log10(of))
+    return f"1 in {round(of, digits):,.0f}"
 
 
 def failure_line(verdict: Verdict) -> str:

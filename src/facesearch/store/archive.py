@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from facesearch.errors import StoreError, StoreMissingError
 from facesearch.store.passphrases import key_for
 from facesearch.store.sealing import Key, SealedFile, is_sealed, read_header, unseal
+from facesearch.store.unsealing import was_sealed
 
 ALIGNMENT = 64
 ZIP64_LIMIT = 0xFFFFFFFF
@@ -50,6 +51,8 @@ _NPY_FORM = re.compile(
     rb"\{'descr': '([<|][a-z][0-9])', 'fortran_order': False, 'shape': \(([0-9, ]{1,100})\), \} *\n"
 )
 _COPY_BYTES = 1 << 20
+_FOLDERS = (".parts", ".heads", ".derived")
+"""What the folders beside a store end with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,12 +317,7 @@ class Archive:
 
     def _parse(self) -> tuple[str, dict[str, _Array]]:
         if not _starts_as_store(self._view):
-            if not any(self._view[:ALIGNMENT]):
-                raise StoreError(
-                    f"{self.path}: the file begins with zeros, as after a crash of the machine; "
-                    "run facesearch repair, or delete it and run facesearch index"
-                )
-            raise foreign(self.path)
+            raise _not_begun(self.path, self._view)
         comment_at = self._length - _COMMENT_LENGTH
         end_at = comment_at - _END.size
         comment = _COMMENT_FORM.fullmatch(self._view[max(comment_at, 0) :])
@@ -414,8 +412,8 @@ def peek_meta(path: Path) -> bytes | None:
 def damaged(path: Path, what: str) -> StoreError:
     """The error for a store whose bytes are not those that were written."""
     return StoreError(
-        f"{path}: the store is damaged ({in_short(what)}); see facesearch check, then run "
-        "facesearch repair, or bring back a copy"
+        f"{path}: the store is damaged ({in_short(what)}); run facesearch repair, or bring back a "
+        "copy"
     )
 
 
@@ -428,6 +426,35 @@ def in_short(what: str) -> str:
 def foreign(path: Path) -> StoreError:
     """The error for a file that is something else."""
     return StoreError(f"{path}: not a facesearch store; name another file with --store")
+
+
+def _not_begun(path: Path, view: memoryview) -> StoreError:
+    """The error for a file that does not begin as a store does."""
+    if any(view[:ALIGNMENT]):
+        known = _ends_as_store(view) or _is_named_as_store(view) or was_sealed(view)
+        wrong = "its first bytes are not as they were written"
+        return damaged(path, wrong) if known else foreign(path)
+    if _is_zero(view):
+        return _nothing_in(path, "holds nothing but zeros, as after a crash of the machine")
+    return StoreError(
+        f"{path}: the file begins with zeros, as after a crash of the machine; run facesearch "
+        "repair, or delete it and run facesearch index"
+    )
+
+
+def _nothing_in(path: Path, what: str) -> StoreError:
+    """The error for a file without content; repair helps where more is left of the store."""
+    place = Path(os.path.realpath(path))
+    left = place.parent.name.endswith(_FOLDERS) or any(
+        place.with_name(place.name + ending).is_dir() for ending in _FOLDERS
+    )
+    helps = "run facesearch repair, or " if left else ""
+    return StoreError(f"{path}: the file {what}; {helps}delete it and run facesearch index")
+
+
+def _is_zero(view: memoryview) -> bool:
+    starts = range(0, len(view), _COPY_BYTES)
+    return not any(bytes(view[start : start + _COPY_BYTES]).strip(b"\0") for start in starts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -486,10 +513,7 @@ def _map(path: Path) -> mmap.mmap:
         if not stat.S_ISREG(status.st_mode):
             raise foreign(path)
         if status.st_size == 0:
-            raise StoreError(
-                f"{path}: the file is empty, no store; run facesearch repair, or delete it "
-                "and run facesearch index"
-            )
+            raise _nothing_in(path, "is empty, no store")
         return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
     except OSError as error:
         raise StoreError(
@@ -503,10 +527,17 @@ _BINARY = getattr(os, "O_BINARY", 0)
 
 
 def _starts_as_store(view: memoryview) -> bool:
+    return bytes(view[:4]) == b"PK\3\4" and _is_named_as_store(view)
+
+
+def _is_named_as_store(view: memoryview) -> bool:
+    """Whether the name of the first member is where a store has it."""
     name = META.encode() + b".npy"
-    if len(view) < _LOCAL.size + len(name):
-        return False
-    return bytes(view[:4]) == b"PK\3\4" and bytes(view[_LOCAL.size :][: len(name)]) == name
+    return bytes(view[_LOCAL.size :][: len(name)]) == name
+
+
+def _ends_as_store(view: memoryview) -> bool:
+    return _COMMENT_FORM.fullmatch(view[max(len(view) - _COMMENT_LENGTH, 0) :]) is not None
 
 
 def _member_name(raw: bytes) -> str | None:

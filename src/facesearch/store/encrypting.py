@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +18,9 @@ from facesearch.store.layout import Layout
 from facesearch.store.lock import locked
 from facesearch.store.reader import Store, derived_folder, parts_folder, real_location
 from facesearch.store.sealing import HEADER, MAGIC, Key, SealedFile
+from facesearch.store.set_aside import groups
 from facesearch.store.unsealing import was_sealed
 from facesearch.store.writer import rebuild_path
-
-_KEPT = r"(?:(\.damaged(?:-[0-9]+)?|\.repair)(?:\.(?:parts|derived|heads|tmp))?|(\.heads))"
-"""Endings of what may lie beside a store; of which one it is comes first."""
 
 
 def is_encrypted(path: Path) -> bool:
@@ -61,20 +58,17 @@ def plain_beside(path: Path) -> list[PlainBeside]:
     """What repairs have kept beside an encrypted store, or heads that nobody could replace, and
     anybody can read; by name. No file is opened but to see how it begins.
     """
-    location = real_location(path)
-    own = re.compile(re.escape(location.name) + _KEPT)
-    dotted = re.compile(r"\." + own.pattern)
-    found: dict[str, list[int]] = {}
+    heads = heads_folder(real_location(path))
     try:
-        entries = sorted(location.parent.iterdir())
+        beside = groups(path)
     except OSError:  # opening the store says what is wrong
         return []
-    for entry in entries:
-        match = own.fullmatch(entry.name) or dotted.fullmatch(entry.name)
-        if match is not None:
-            found.setdefault(match[1] or match[2], []).extend(_plain_sizes(entry))
-    beside = ((location.with_name(location.name + end), sizes) for end, sizes in found.items())
-    return [PlainBeside(place, len(sizes), sum(sizes)) for place, sizes in beside if sizes]
+    found = []
+    for place, entries in sorted({**beside, heads: [heads]}.items()):
+        sizes = [size for entry in entries for size in _plain_sizes(entry)]
+        if sizes:
+            found.append(PlainBeside(place, len(sizes), sum(sizes)))
+    return found
 
 
 def _plain_sizes(entry: Path) -> Iterator[int]:

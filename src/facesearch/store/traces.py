@@ -18,6 +18,7 @@ from facesearch.store.forgotten import ENTERED, Forgotten
 from facesearch.store.heads import heads_folder
 from facesearch.store.reader import Store, derived_folder, parts_folder, real_location
 from facesearch.store.sealing import Key
+from facesearch.store.set_aside import set_aside
 from facesearch.store.writer import rebuild_path
 
 _AT_ONCE = 1 << 20
@@ -31,7 +32,8 @@ def traces(store: Store, elsewhere: Iterable[Path] = ()) -> Iterator[str]:
     A photo's hash is looked for in every byte, as bytes and as hexadecimal digits; only the list
     of what was forgotten may have it. Of its faces, paths and embeddings nothing else can be there:
     in a sound store every byte belongs to a row of a photo, and files that it does not name are
-    traces themselves.
+    traces themselves. What a repair has set aside is named, for it is damaged: nothing can be
+    proven of it.
 
     Args:
         store: a snapshot, which ``check`` found sound.
@@ -52,6 +54,11 @@ def traces(store: Store, elsewhere: Iterable[Path] = ()) -> Iterator[str]:
     for path in (*named, *elsewhere):
         if needles.count_in(path, store.key) > allowed.get(path, 0):
             yield f"{path}: has the hash of a photo that was forgotten"
+    for path in set_aside(location):
+        yield (
+            f"{path}: kept by facesearch repair, may hold what was forgotten since; delete it when "
+            "you need it no more"
+        )
     for each in stores:
         yield from _rows(each, forgotten)
         yield from _computed(each)

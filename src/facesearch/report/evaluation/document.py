@@ -10,6 +10,7 @@ from typing import Any
 from facesearch.errors import FacesearchError
 from facesearch.report.terminal import escape
 from facesearch.results import Evaluation
+from facesearch.text_files import read_text
 
 SCHEMA = 1
 KIND = "facesearch evaluation"
@@ -60,7 +61,7 @@ def read_evaluation(path: str | Path) -> Evaluation:
 def _document(path: Path) -> dict[str, Any]:
     wrong = f"{path}: not an evaluation of facesearch; name the results.json of a report"
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(read_text(path))
     except OSError as error:
         raise FacesearchError(
             f"{path}: cannot be read ({error.strerror or error}); name the results.json of a report"
