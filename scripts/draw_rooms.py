@@ -13,6 +13,7 @@ PICTURE = ROOT / "docs" / "rooms.svg"
 
 PURPOSES = {
     "cli": "one file a command: parse, call one function, print",
+    "web": "the page and the HTTP interface of a store",
     "api": "index, open, verify: what a Python program calls",
     "evaluation": "systems side by side: protocols, measures, costs",
     "training": "the small network of the second course report",

@@ -142,6 +142,17 @@ class OpenGallery:
         with _unlocked(self._keys):
             self._now = self._opened(None)
 
+    def opened(self) -> Opened:
+        """The store as it is now, with the networks that belong to it: one snapshot for several
+        questions.
+
+        Raises:
+            StoreError: the store is gone or damaged.
+            RecipeMismatchError: it was made anew with other weights than are installed.
+        """
+        with _unlocked(self._keys):
+            return self._current()
+
     @property
     def coverage(self) -> Coverage:
         """What a query looks through."""
@@ -214,7 +225,7 @@ class OpenGallery:
             _raise(result.error)
         return found
 
-    def _current(self) -> _Opened:
+    def _current(self) -> Opened:
         """Gallery and networks, made anew when the store's file was replaced."""
         with self._swap:
             version = _version(self._path)
@@ -223,19 +234,21 @@ class OpenGallery:
                 self._version = version
             return self._now
 
-    def _opened(self, before: _Opened | None) -> _Opened:
+    def _opened(self, before: Opened | None) -> Opened:
         options = self._options
         gallery = open_gallery(self._path, options.backend, options.confirm)
         querying.check_space(gallery)
         spec = query_spec(gallery, options.runtime_options)
         if before is not None and before.embedder.spec == spec:
-            return _Opened(gallery, before.embedder)
+            return Opened(gallery, before.embedder)
         prepare = partial(spec.make_ready, Fetch(options.offline, _log.info))
-        return _Opened(gallery, LazyPipeline(spec, prepare))
+        return Opened(gallery, LazyPipeline(spec, prepare))
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class Opened:
+    """A snapshot of a store, and what embeds photos as its rows were made."""
+
     gallery: Gallery
     embedder: LazyPipeline
 

@@ -1,0 +1,85 @@
+"""The server around the application: its socket, its key, its end."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facesearch.errors import FacesearchError, UsageError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+_BACKLOG = 256
+_KEEP_ALIVE_SECONDS = 20
+_END_SECONDS = 10
+
+
+def make_key() -> str:
+    """A key that nobody guesses."""
+    return secrets.token_urlsafe(24)
+
+
+def read_key(file: Path) -> str:
+    """The key in the first line of a file.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        with file.open("rb") as held:
+            return held.readline(4096).decode("ascii").strip()
+    except OSError as error:
+        raise UsageError(
+            f"{file}: the key cannot be read ({error.strerror}); write one there, or leave "
+            "--key-file out to have one made"
+        ) from error
+    except UnicodeDecodeError:
+        raise UsageError(f"{file}: the key is no ASCII text; write another") from None
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The socket that is served; port 0 takes any that is free.
+
+    Raises:
+        FacesearchError: there is no such address, or somebody else has it.
+    """
+    try:
+        (family, _, _, _, address), *_ = socket.getaddrinfo(
+            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        listening = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise FacesearchError(
+            f"{host}:{port}: cannot be listened on ({why}); choose another --port or --host"
+        ) from error
+    return listening
+
+
+def address_of(listening: socket.socket, host: str) -> str:
+    """What people open."""
+    port = listening.getsockname()[1]
+    name = f"[{host}]" if ":" in host.strip("[]") and not host.startswith("[") else host
+    return f"http://{name}:{port}/"
+
+
+def run(app: FastAPI, listening: socket.socket) -> None:
+    """Serves until Ctrl-C or SIGTERM. What is asked, with its key, is written to no log."""
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_level="warning",
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_END_SECONDS,
+        limit_concurrency=1024,
+    )
+    uvicorn.Server(config).run([listening])
