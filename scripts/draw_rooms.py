@@ -18,6 +18,7 @@ PURPOSES = {
     "evaluation": "systems side by side: protocols, measures, costs",
     "training": "the small network of the second course report",
     "indexing": "folders to store, from top to bottom",
+    "adding": "one photo under the caller's own key",
     "querying": "photo to neighbours, from top to bottom",
     "verifying": "two photos: one person or not",
     "finding": "the faces on photos, not embedded",

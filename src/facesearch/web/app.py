@@ -19,6 +19,7 @@ from facesearch.web.asked import told
 from facesearch.web.bodies import Bodies
 from facesearch.web.calls import Room, index_calls, photo_calls, searching_calls, store_calls
 from facesearch.web.guard import COOKIE, Guard, is_key
+from facesearch.web.keyed import keyed_calls
 from facesearch.web.options import ServeOptions
 from facesearch.web.pages import Templates
 from facesearch.web.problems import HttpError, answer, plain, problem_of
@@ -40,7 +41,7 @@ def make_app(options: ServeOptions, gallery: OpenGallery) -> FastAPI:
     service = Service(gallery, options)
     room = Room(
         service,
-        Runs(service.opened()[1].path),
+        Runs(service.now().store.path),
         Bodies(limits),
         Work(limits.threads, limits.waiting),
         Work(limits.threads, 4 * limits.waiting),
@@ -62,7 +63,7 @@ def make_app(options: ServeOptions, gallery: OpenGallery) -> FastAPI:
         responses=describing.errors(),
     )
     app.state.room = room
-    for calls in (searching_calls, store_calls, photo_calls, index_calls):
+    for calls in (searching_calls, store_calls, photo_calls, keyed_calls, index_calls):
         app.include_router(calls(room))
     _pages(app, options)
     _errors(app)

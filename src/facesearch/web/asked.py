@@ -6,12 +6,13 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from facesearch import adding
 from facesearch.web.problems import bad_request
 
 _MOST_OFFSET = 10_000_000
 PHOTO_ID = r"^[0-9a-f]{16}([0-9a-f]{2}){0,24}$"
 FACE_ID = r"^[0-9a-f]{16}-[1-9][0-9]{0,5}$"
-KEY = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,63}){0,7}$"
+KEY = f"^{adding.KEY}$"
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Side = Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]

@@ -57,7 +57,7 @@ def searching_calls(room: Room) -> APIRouter:
     """Photos in, faces and neighbours out."""
     calls = APIRouter(prefix="/api", tags=["search"])
 
-    @calls.post("/faces", openapi_extra=describing.body(NoFields, ("photo",)))
+    @calls.post("/faces", openapi_extra=describing.FACES)
     async def faces(request: Request) -> Response:
         """The faces of a photo, and a token that names it in searches."""
         async with room.bodies.of(request, ("photo",), raw=True) as body:
@@ -195,7 +195,7 @@ def index_calls(room: Room) -> APIRouter:
         """Indexes a folder, or all that the store knows; tells how far it is as it goes on."""
         async with room.bodies.of(request) as body:
             form = checked(IndexForm, body.fields)
-        _, store = await room.work.run(room.service.opened)
+        store = (await room.work.run(room.service.now)).store
         further = room.options.allow_index
         folder = (
             None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from facesearch.web.asked import Form, IndexForm, SearchForm, VerifyForm, ZipForm
+from facesearch.web.asked import Form, IndexForm, NoFields, SearchForm, VerifyForm, ZipForm
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The request cannot be meant."},
@@ -67,10 +67,11 @@ def json_body(form: type[Form]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-def raw_body() -> dict[str, Any]:
-    """A body that is a photo."""
-    content = {"image/*": {"schema": _FILE}, "application/octet-stream": {"schema": _FILE}}
-    return {"requestBody": {"required": True, "content": content}}
+def photo_body() -> dict[str, Any]:
+    """A photo alone: as a form, as JSON, or as the body itself."""
+    described = body(NoFields, ("photo",))
+    described["requestBody"]["content"]["application/octet-stream"] = {"schema": _FILE}
+    return described
 
 
 def answers(description: str, *kinds: str) -> dict[int | str, dict[str, Any]]:
@@ -82,6 +83,7 @@ def _plain(form: type[Form]) -> dict[str, Any]:
     return form.model_json_schema()
 
 
+FACES = PUT = photo_body()
 SEARCH = body(SearchForm, ("photo",), required=False)
 VERIFY = body(VerifyForm, ("a", "b"))
 ZIP = json_body(ZipForm)

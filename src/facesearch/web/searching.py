@@ -10,15 +10,14 @@ import numpy as np
 from cachetools import LRUCache
 
 from facesearch import querying
-from facesearch.api import Opened
 from facesearch.querying import Probe, QueryOptions
 from facesearch.records import Box, Query, QueryFace, QueryReport, QueryResult
 from facesearch.report.facts import report_facts
-from facesearch.store import Store
 from facesearch.web.asked import SearchForm
 from facesearch.web.known import Known, Limited
 from facesearch.web.problems import HttpError, bad_request, of_photo
 from facesearch.web.shown import find_face, find_photo
+from facesearch.web.snapshot import Snapshot
 
 _KEPT_NEIGHBORS = 60_000
 _AHEAD = 4  # further pages are fetched so many times as far: who asked for two asks for a third
@@ -30,12 +29,12 @@ class Pages:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._of: Opened | None = None
+        self._of: Snapshot | None = None
         self._held: LRUCache[object, _Fetched] = LRUCache(
             _KEPT_NEIGHBORS, getsizeof=lambda each: len(each.result.neighbors) + 1
         )
 
-    def get(self, of: Opened, key: object, need: int) -> QueryResult | None:
+    def get(self, of: Snapshot, key: object, need: int) -> QueryResult | None:
         """An answer that has so many neighbours, or all there are."""
         with self._lock:
             if self._of is not of:
@@ -46,7 +45,7 @@ class Pages:
             return None
         return held.result
 
-    def keep(self, of: Opened, key: object, result: QueryResult, asked: int) -> None:
+    def keep(self, of: Snapshot, key: object, result: QueryResult, asked: int) -> None:
         """Keeps what was fetched when ``asked`` neighbours were asked for."""
         count = len(result.neighbors)
         with self._lock:
@@ -79,7 +78,7 @@ def prominent(known: Known) -> int | None:
     return querying.most_prominent(query.faces, query.width, query.height) + 1
 
 
-def by_photo(opened: Opened, known: Known, form: SearchForm) -> Probe:
+def by_photo(now: Snapshot, known: Known, form: SearchForm) -> Probe:
     """A face of a photo, to search for.
 
     Raises:
@@ -88,7 +87,7 @@ def by_photo(opened: Opened, known: Known, form: SearchForm) -> Probe:
     box = None if form.box is None else _box(form.box)
     if box is not None and form.face is not None:
         raise bad_request("box and face exclude each other: a box is the face")
-    whole = opened.gallery.recipe.subject == "photo"
+    whole = now.opened.gallery.recipe.subject == "photo"
     if whole and (box is not None or form.face is not None):
         raise bad_request("this store compares whole photos; leave out face and box")
     face = form.face
@@ -103,13 +102,13 @@ def by_photo(opened: Opened, known: Known, form: SearchForm) -> Probe:
     raise of_photo(found.error.code, found.error.message)
 
 
-def by_embedding(opened: Opened, numbers: list[float]) -> Probe:
+def by_embedding(now: Snapshot, numbers: list[float]) -> Probe:
     """Somebody's own row, to search for.
 
     Raises:
         HttpError: it does not fit the store.
     """
-    made = opened.gallery.recipe.extractor
+    made = now.opened.gallery.recipe.extractor
     row = np.asarray(numbers, np.float64)
     length = float(np.linalg.norm(row))
     if row.shape != (made.dim,) or not 0 < length < np.inf:
@@ -118,34 +117,34 @@ def by_embedding(opened: Opened, numbers: list[float]) -> Probe:
     return Probe(b"", Query("", None, ()), (0,), unit[None], ())
 
 
-def by_id(store: Store, face_id: str) -> Probe:
+def by_id(now: Snapshot, face_id: str) -> Probe:
     """A face of the gallery, to search for.
 
     Raises:
         HttpError: the store has none of this id.
     """
     photo_id, _, number = face_id.partition("-")
-    photo = find_photo(store, photo_id)
+    photo = find_photo(now, photo_id)
     face, _ = find_face(photo, int(number))
-    facts = store.contents.facts(photo.content)
+    facts = now.store.contents.facts(photo.content)
     faces = tuple(
         QueryFace(number, box, score) for _, number, box, score in photo.faces() if box is not None
     )
     path = photo.places()[0].path
     asked = Query(path, None, faces, facts.width, facts.height)
     chosen = [n for n, each in enumerate(faces) if each.number == int(number)] or [0]
-    return Probe(photo.hash, asked, tuple(chosen), store.embeddings([face]), ())
+    return Probe(photo.hash, asked, tuple(chosen), now.store.embeddings([face]), ())
 
 
-def page_of(opened: Opened, pages: Pages, probe: Probe, form: SearchForm) -> dict[str, Any]:
+def page_of(now: Snapshot, pages: Pages, probe: Probe, form: SearchForm) -> dict[str, Any]:
     """One page of the neighbours, in the shape of ``query --json``."""
     key = (probe.embeddings.tobytes(), form.max_distance, form.by)
     need = form.offset + form.k + 1  # one more tells whether there is a next page
-    fetched = pages.get(opened, key, need)
+    fetched = pages.get(now, key, need)
     if fetched is None:
         fetch = need if not form.offset else _AHEAD * need
-        fetched = _searched(opened, probe, form, fetch)
-        pages.keep(opened, key, fetched, fetch)
+        fetched = _searched(now, probe, form, fetch)
+        pages.keep(now, key, fetched, fetch)
         complete = len(fetched.neighbors) < fetch
     else:
         complete = len(fetched.neighbors) < need
@@ -153,7 +152,7 @@ def page_of(opened: Opened, pages: Pages, probe: Probe, form: SearchForm) -> dic
     more = len(fetched.neighbors) > form.offset + form.k
     asked = replace(probe.query, face=probe.numbers[0], examples=())
     result = replace(fetched, query=asked, neighbors=shown)
-    report = QueryReport(opened.gallery.summary(), opened.gallery.coverage(), (result,))
+    report = QueryReport(now.opened.gallery.summary(), now.coverage(), (result,))
     facts = report_facts(report)
     (answer,) = facts.pop("results")
     for neighbor in answer["neighbors"]:
@@ -162,13 +161,13 @@ def page_of(opened: Opened, pages: Pages, probe: Probe, form: SearchForm) -> dic
         **facts,
         **answer,
         "offset": form.offset,
-        "total": _total(opened, fetched, form, complete),
+        "total": _total(now, fetched, form, complete),
         "next": form.offset + form.k if more else None,
     }
 
 
-def _searched(opened: Opened, probe: Probe, form: SearchForm, fetch: int) -> QueryResult:
-    gallery = opened.gallery
+def _searched(now: Snapshot, probe: Probe, form: SearchForm, fetch: int) -> QueryResult:
+    gallery = now.opened.gallery
     options = QueryOptions(k=fetch, by=form.by, max_distance=form.max_distance)
     options = querying.settle(gallery, options)
     querying.warm_up(gallery, options)
@@ -176,7 +175,7 @@ def _searched(opened: Opened, probe: Probe, form: SearchForm, fetch: int) -> Que
     return result
 
 
-def _total(opened: Opened, fetched: QueryResult, form: SearchForm, complete: bool) -> int | None:
+def _total(now: Snapshot, fetched: QueryResult, form: SearchForm, complete: bool) -> int | None:
     """How many neighbours there are; None where only a full search would tell."""
     if complete:
         return len(fetched.neighbors)
@@ -184,15 +183,7 @@ def _total(opened: Opened, fetched: QueryResult, form: SearchForm, complete: boo
         return None
     if form.by == "face":
         return fetched.searched
-    return _photos_with_faces(opened)
-
-
-def _photos_with_faces(opened: Opened) -> int | None:
-    store = getattr(opened.gallery, "store", None)
-    if not isinstance(store, Store):
-        return None
-    contents = store.contents
-    return int(np.count_nonzero((contents.face_counts > 0) & contents.live))
+    return now.photos_with_faces()
 
 
 def _box(sides: list[float]) -> Box:
@@ -202,12 +193,12 @@ def _box(sides: list[float]) -> Box:
     return Box(x, y, width, height)
 
 
-def require_same(opened: Opened, known: Known) -> Known:
+def require_same(now: Snapshot, known: Known) -> Known:
     """The photo, if its faces can be compared with the store as it is now.
 
     Raises:
         HttpError: the store was made anew in another way since.
     """
-    if known.embedder.embedder is opened.embedder:
+    if known.embedder.embedder is now.opened.embedder:
         return known
     raise HttpError(404, "photo-gone", "the store was made anew since; send the photo again")

@@ -11,20 +11,19 @@ import numpy as np
 from cachetools import LRUCache
 
 from facesearch import calibration, verifying
-from facesearch.api import Opened, OpenGallery
+from facesearch.api import OpenGallery
 from facesearch.calibration import Calibration
-from facesearch.errors import StoreError
-from facesearch.gallery.facts import failures_of, roots_of
-from facesearch.photos import PhotoBytes
+from facesearch.gallery.facts import failures_of
+from facesearch.photos import PhotoBytes, PhotoLimits, read_photo
 from facesearch.report.facts import box_facts, coverage_facts, rounded
 from facesearch.report.verdict import render_verdict
-from facesearch.store import Store
 from facesearch.web import searching, shown
 from facesearch.web.asked import SearchForm, VerifyForm
 from facesearch.web.bodies import Body
 from facesearch.web.known import Known, KnownPhotos, Limited
 from facesearch.web.options import ServeOptions
 from facesearch.web.problems import bad_request, of_photo
+from facesearch.web.snapshot import Snapshot
 from facesearch.web.zipping import zipped
 
 _SHOWN_PIXELS = 200_000_000  # what was indexed may be larger than what is uploaded
@@ -41,27 +40,27 @@ class Service:
         self._pages = searching.Pages()
         self._decoding = threading.BoundedSemaphore(2)
         self._lock = threading.Lock()
+        self._now = Snapshot(gallery.opened())
         self._crops: LRUCache[str, bytes] = LRUCache(options.limits.thumbnail_bytes, getsizeof=len)
 
-    def opened(self) -> tuple[Opened, Store]:
-        """The snapshot that answers now."""
+    def now(self) -> Snapshot:
+        """The last complete store."""
         opened = self._gallery.opened()
-        store = getattr(opened.gallery, "store", None)
-        if not isinstance(store, Store):
-            raise StoreError("only a store file can be served")
-        return opened, store
+        with self._lock:
+            if opened is not self._now.opened:
+                self._now = Snapshot(opened)
+            return self._now
 
     def warm_up(self) -> None:
         """Loads the networks and fits the search, before the first photo comes."""
-        opened, _ = self.opened()
-        opened.gallery.warm_up()
+        self.now().opened.gallery.warm_up()
         blank = np.full((64, 64, 3), 255, np.uint8)
         self._gallery.embed(blank)
 
     def store_facts(self) -> dict[str, Any]:
         """What the store holds."""
-        opened, store = self.opened()
-        coverage = opened.gallery.coverage()
+        now = self.now()
+        store, coverage = now.store, now.coverage()
         facts = coverage_facts(coverage)
         known = calibration.find_calibration(store.recipe.space_digest)
         return {
@@ -80,7 +79,7 @@ class Service:
                     "state": "there" if root.there else "away",
                     "photos": root.photos,
                 }
-                for root in roots_of(store)
+                for root in now.roots()
             ],
             "calibrated": known is not None,
             "cuts": None if known is None else cuts_of(known, coverage.faces),
@@ -88,7 +87,7 @@ class Service:
 
     def failures(self, offset: int, limit: int) -> dict[str, Any]:
         """A page of the photos that failed."""
-        _, store = self.opened()
+        store = self.now().store
         failed = store.contents.failed[np.asarray(store.files.content)]
         items = islice(failures_of(store), offset, offset + limit)
         return {
@@ -101,8 +100,7 @@ class Service:
 
     def faces(self, data: bytes) -> dict[str, Any]:
         """The faces of a photo, which is kept for searches."""
-        opened, _ = self.opened()
-        known = self._look(opened, data)
+        known = self._look(self.now(), data)
         facts = known.photo.facts
         return {
             "photo": self._known.keep(known),
@@ -126,27 +124,27 @@ class Service:
         given = [form.token, form.embedding, form.id, body.photos.get("photo")]
         if sum(each is not None for each in given) != 1:
             raise bad_request("give one of photo, token, embedding and id")
-        opened, store = self.opened()
+        now = self.now()
         token = form.token
         if form.embedding is not None or form.id is not None:
             if form.face is not None or form.box is not None:
                 raise bad_request("face and box belong to a photo")
             if form.id is not None:
-                probe = searching.by_id(store, form.id)
+                probe = searching.by_id(now, form.id)
             else:
-                probe = searching.by_embedding(opened, form.embedding or [])
+                probe = searching.by_embedding(now, form.embedding or [])
         elif token is not None:
-            known = searching.require_same(opened, self._known.get(token))
-            probe = searching.by_photo(opened, known, form)
+            known = searching.require_same(now, self._known.get(token))
+            probe = searching.by_photo(now, known, form)
         else:
-            known = self._look(opened, body.photo())
-            probe = searching.by_photo(opened, known, form)
+            known = self._look(now, body.photo())
+            probe = searching.by_photo(now, known, form)
             token = self._known.keep(known)
-        return {**searching.page_of(opened, self._pages, probe, form), "photo": token}
+        return {**searching.page_of(now, self._pages, probe, form), "photo": token}
 
     def verify(self, form: VerifyForm, body: Body) -> bytes:
         """Whether two photos show one person, as ``verify --json`` says it."""
-        opened, _ = self.opened()
+        opened = self.now().opened
         recipe = opened.gallery.recipe
         if recipe.subject == "photo":
             raise bad_request("this store compares whole photos; verify needs faces")
@@ -163,11 +161,11 @@ class Service:
 
     def photo_facts(self, photo_id: str) -> dict[str, Any]:
         """What is known of a photo."""
-        return shown.facts_of(shown.find_photo(self.opened()[1], photo_id))
+        return shown.facts_of(shown.find_photo(self.now(), photo_id))
 
     def original(self, photo_id: str) -> PhotoBytes:
         """A photo's file, as it was indexed."""
-        photo = shown.find_photo(self.opened()[1], photo_id)
+        photo = shown.find_photo(self.now(), photo_id)
         return shown.read_original(photo, self._limits.disk_seconds)
 
     def view(self, photo_id: str, side: int) -> bytes:
@@ -178,19 +176,19 @@ class Service:
 
     def crop_tag(self, photo_id: str, number: int, side: int) -> str:
         """The name of a crop as it would be made now."""
-        photo = shown.find_photo(self.opened()[1], photo_id)
+        photo = shown.find_photo(self.now(), photo_id)
         return shown.etag_of(photo.hash, shown.find_face(photo, number)[1], side)
 
     def crop(self, photo_id: str, number: int, side: int) -> bytes:
         """A face of a photo as a JPEG."""
-        photo = shown.find_photo(self.opened()[1], photo_id)
+        photo = shown.find_photo(self.now(), photo_id)
         _, box = shown.find_face(photo, number)
         tag = shown.etag_of(photo.hash, box, side)
         with self._lock:
             held = self._crops.get(tag)
         if held is not None:
             return held
-        facts = photo.store.contents.facts(photo.content)
+        facts = photo.now.store.contents.facts(photo.content)
         file = shown.read_original(photo, self._limits.disk_seconds)
         cut = shown.Cut(box, side, max(facts.width, facts.height))
         with self._decoding:
@@ -205,13 +203,27 @@ class Service:
         Raises:
             HttpError: one of them is not in the store; before anything is sent.
         """
-        _, store = self.opened()
-        photos = [shown.find_photo(store, each) for each in dict.fromkeys(photo_ids)]
+        now = self.now()
+        photos = [shown.find_photo(now, each) for each in dict.fromkeys(photo_ids)]
         return zipped(photos, self._limits.disk_seconds)
 
-    def _look(self, opened: Opened, data: bytes) -> Known:
+    def add(self, key: str, data: bytes) -> dict[str, Any]:
+        """Puts a photo into the store."""
+        limits = self._gallery.opened().embedder.limits
+        pixels = min(self._limits.photo_pixels, limits.max_pixels)
+        with self._decoding:  # before it is written anywhere
+            read_photo(data, PhotoLimits(limits.max_side, pixels), key)
+        added = self._gallery.add(data, key)
+        return {"key": added.key, "photo": added.id, "path": added.path, "faces": added.faces}
+
+    def remove(self, key: str) -> bool:
+        """Takes a photo out of the store again."""
+        return self._gallery.remove(key)
+
+    def _look(self, now: Snapshot, data: bytes) -> Known:
+        limited = Limited(now.opened.embedder, self._limits.photo_pixels)
         with self._decoding:
-            return searching.look_at(Limited(opened.embedder, self._limits.photo_pixels), data)
+            return searching.look_at(limited, data)
 
 
 def cuts_of(known: Calibration, faces: int) -> dict[str, float | None]:

@@ -18,7 +18,7 @@ from typing import Any
 from PIL import Image
 
 from facesearch.errors import PhotoError
-from facesearch.gallery.places import Place, Places
+from facesearch.gallery.places import Place
 from facesearch.locations import is_address
 from facesearch.photos import (
     Patience,
@@ -31,8 +31,8 @@ from facesearch.photos import (
 )
 from facesearch.records import Box, Pixels
 from facesearch.report.facts import box_facts, rounded
-from facesearch.store import Store
 from facesearch.web.problems import HttpError, not_found
+from facesearch.web.snapshot import Snapshot
 
 _MARGIN = 0.3  # of a face's longer side, around it
 _QUALITY = 85
@@ -42,13 +42,13 @@ _QUALITY = 85
 class Shown:
     """One photo of a snapshot."""
 
-    store: Store
+    now: Snapshot
     content: int
 
     @property
     def hash(self) -> bytes:
         """Of its bytes."""
-        return self.store.contents.hash_of(self.content)
+        return self.now.store.contents.hash_of(self.content)
 
     @property
     def id(self) -> str:
@@ -57,29 +57,29 @@ class Shown:
 
     def places(self) -> list[Place]:
         """Where it lies, what is there first."""
-        return Places(self.store).of_content(self.content)
+        return self.now.places().of_content(self.content)
 
     def faces(self) -> Iterator[tuple[int, int, Box | None, float]]:
         """(id within the store, number, box, score) of each face."""
-        table, whole = self.store.faces, self.store.recipe.subject == "photo"
-        contents = self.store.contents
+        table, whole = self.now.store.faces, self.now.store.recipe.subject == "photo"
+        contents = self.now.store.contents
         for face in range(contents.face_start(self.content), contents.face_stop(self.content)):
             facts = table.facts(face)
             yield face, facts.number, None if whole else Box(*facts.box), facts.score
 
 
-def find_photo(store: Store, photo_id: str) -> Shown:
+def find_photo(now: Snapshot, photo_id: str) -> Shown:
     """The photo of an id.
 
     Raises:
         HttpError: the store has none.
     """
     start = bytes.fromhex(photo_id)
-    contents = store.contents
+    contents = now.store.contents
     if len(contents) and any(start):
         for row in contents.with_hash(start).tolist():
             if contents.live[row] and contents.failure(row) is None:
-                return Shown(store, row)
+                return Shown(now, row)
     raise not_found(f"{photo_id}: the store has no such photo")
 
 
@@ -97,14 +97,14 @@ def find_face(photo: Shown, number: int) -> tuple[int, Box | None]:
 
 def facts_of(photo: Shown) -> dict[str, Any]:
     """What is known of a photo."""
-    facts = photo.store.contents.facts(photo.content)
+    facts = photo.now.store.contents.facts(photo.content)
     return {
         "id": photo.id,
         "paths": [place.path for place in photo.places()],
         "width": facts.width,
         "height": facts.height,
         "taken": facts.taken,
-        "camera": photo.store.contents.camera(photo.content),
+        "camera": photo.now.store.contents.camera(photo.content),
         "faces": [
             {
                 "number": number,
