@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from facesearch import __version__
 from facesearch.api import OpenGallery
+from facesearch.errors import FacesearchError
 from facesearch.web import describing
 from facesearch.web.asked import told
 from facesearch.web.bodies import Bodies
@@ -115,8 +116,5 @@ def _errors(app: FastAPI) -> None:
 
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, not_valid)
-    app.add_exception_handler(Exception, failed)
-    from facesearch.errors import FacesearchError
-
     app.add_exception_handler(FacesearchError, failed)
     app.add_exception_handler(HttpError, failed)

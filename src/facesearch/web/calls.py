@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 import anyio
 from fastapi import APIRouter, Path, Query, Request
@@ -28,6 +29,7 @@ from facesearch.web.runs import Runs, RunView, allowed_folder
 from facesearch.web.service import Service
 from facesearch.web.shown import content_type
 from facesearch.web.work import Work
+from facesearch.web.zipping import safe_name
 
 _EVENT_SECONDS = 0.2
 _PING_SECONDS = 15.0
@@ -136,8 +138,7 @@ def photo_calls(room: Room) -> APIRouter:
             return plain(await room.showing.run(room.service.photo_facts, photo_id))
         if original == "1":
             file = await room.showing.run(room.service.original, photo_id)
-            name = f"{photo_id[:16]}.{content_type(file).rpartition('/')[2]}"
-            headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+            headers = {"Content-Disposition": _attached(file.name)}
             return Response(file.data, media_type=content_type(file), headers=headers)
         data = await room.showing.run(room.service.view, photo_id, side)
         return Response(data, media_type="image/jpeg", headers={"Cache-Control": _KEEP})
@@ -225,6 +226,16 @@ def index_calls(room: Room) -> APIRouter:
         return plain({"cancelled": room.runs.cancel()})
 
     return calls
+
+
+def _attached(path: str) -> str:
+    """Names the file; for names that headers cannot carry both ways of RFC 6266."""
+    name = safe_name(path)
+    plain_name = name.encode("ascii", "replace").decode().replace("?", "_").replace('"', "_")
+    if plain_name == name:
+        return f'attachment; filename="{name}"'
+    coded = quote(name.encode("utf-8", "replace"), safe="")
+    return f"attachment; filename=\"{plain_name}\"; filename*=UTF-8''{coded}"
 
 
 def _state(now: RunView | None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facesearch.web.options import ServeOptions
-from facesearch.web.problems import HttpError, answer
+from facesearch.web.problems import HttpError, answer, problem_of
 
 COOKIE = "facesearch_key"
 PRIVATE = ("/api", "/api/")
@@ -53,7 +53,13 @@ class Guard:
         scope["facesearch.allowed"] = has_key(headers, self._key)
         problem = self._refusal(scope, headers)
         target: ASGIApp = self._app if problem is None else answer(problem)
-        await target(scope, receive, _with_headers(send, scope["path"]))
+        sending = _Answer(send, scope["path"])
+        try:
+            await target(scope, receive, sending)
+        except Exception as error:  # or it would be answered outside, without these headers
+            if sending.begun:
+                raise
+            await answer(problem_of(error))(scope, receive, sending)
 
     def _refusal(self, scope: Scope, headers: Headers) -> HttpError | None:
         host = headers.get("host", "")
@@ -142,15 +148,19 @@ def is_loopback(host: str) -> bool:
         return host.lower().rstrip(".") == "localhost"
 
 
-def _with_headers(send: Send, path: str) -> Send:
-    cache = "no-cache" if path.startswith("/static/") else "private, no-store"
+class _Answer:
+    """Sends an answer with the headers that all have; ``begun``: some of it was sent."""
 
-    async def sending(message: Message) -> None:
+    def __init__(self, send: Send, path: str) -> None:
+        self.begun = False
+        self._send = send
+        self._cache = "no-cache" if path.startswith("/static/") else "private, no-store"
+
+    async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            self.begun = True
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers[name] = value
-            headers.setdefault("Cache-Control", cache)
-        await send(message)
-
-    return sending
+            headers.setdefault("Cache-Control", self._cache)
+        await self._send(message)

@@ -110,7 +110,8 @@ def by_embedding(now: Snapshot, numbers: list[float]) -> Probe:
     """
     made = now.opened.gallery.recipe.extractor
     row = np.asarray(numbers, np.float64)
-    length = float(np.linalg.norm(row))
+    with np.errstate(over="ignore"):
+        length = float(np.linalg.norm(row))
     if row.shape != (made.dim,) or not 0 < length < np.inf:
         raise bad_request(f"embedding: {made.dim} finite numbers, not all zero")
     unit = (row / length if made.unit else row).astype(np.float32)

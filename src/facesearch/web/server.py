@@ -13,10 +13,12 @@ from facesearch.errors import FacesearchError, UsageError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from uvicorn import Config
 
 _BACKLOG = 256
 _KEEP_ALIVE_SECONDS = 20
 _END_SECONDS = 10
+_CONNECTIONS = 1024
 
 
 def make_key() -> str:
@@ -73,11 +75,11 @@ def address_of(listening: socket.socket, host: str) -> str:
     return f"http://{name}:{port}/"
 
 
-def run(app: FastAPI, listening: socket.socket) -> None:
-    """Serves until Ctrl-C or SIGTERM. What is asked, with its key, is written to no log."""
-    import uvicorn
+def config_of(app: FastAPI) -> Config:
+    """How uvicorn serves it. What is asked, with its key, is written to no log."""
+    from uvicorn import Config
 
-    config = uvicorn.Config(
+    return Config(
         app,
         access_log=False,
         log_level="warning",
@@ -87,7 +89,13 @@ def run(app: FastAPI, listening: socket.socket) -> None:
         ws="none",
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_END_SECONDS,
-        limit_concurrency=1024,
+        limit_concurrency=_CONNECTIONS,
     )
+
+
+def run(app: FastAPI, listening: socket.socket) -> None:
+    """Serves until Ctrl-C or SIGTERM."""
+    from uvicorn import Server
+
     with suppress(KeyboardInterrupt):  # uvicorn raises it again when all has ended well
-        uvicorn.Server(config).run([listening])
+        Server(config_of(app)).run([listening])

@@ -194,14 +194,13 @@ def crop(file: PhotoBytes, cut: Cut, pixels: int) -> bytes:
 
 
 def _square(pixels: Pixels, box: Box, wanted: float, scale: float) -> Pixels:
-    """The part around a face, cut off where the photo ends."""
+    """The square around a face, moved into the photo where it reaches beyond."""
     height, width = pixels.shape[:2]
-    half = wanted * scale / 2
+    side = max(1, round(wanted * scale))
     x, y = (middle * scale for middle in box.center)
-    left, top = max(0, math.floor(x - half)), max(0, math.floor(y - half))
-    right, bottom = min(width, math.ceil(x + half)), min(height, math.ceil(y + half))
-    left, top = min(left, width - 1), min(top, height - 1)
-    return pixels[top : max(bottom, top + 1), left : max(right, left + 1)]
+    left = max(0, min(round(x - side / 2), width - side, width - 1))
+    top = max(0, min(round(y - side / 2), height - side, height - 1))
+    return pixels[top : top + side, left : left + side]
 
 
 def _jpeg(picture: Image.Image) -> bytes:

@@ -49,7 +49,7 @@ def zipped(photos: Sequence[Shown], seconds: float) -> Iterator[bytes]:
             except HttpError as problem:
                 left_out.append(str(problem))
                 continue
-            entry = zipfile.ZipInfo(names.free(_name_of(photo)), _DATE)
+            entry = zipfile.ZipInfo(names.free(safe_name(photo.places()[0].path)), _DATE)
             entry.file_size = len(data)
             with archive.open(entry, "w") as file:
                 for start in range(0, len(data), _PIECE):
@@ -77,7 +77,8 @@ class Names:
         return found
 
 
-def _name_of(photo: Shown) -> str:
-    name = photo.places()[0].path.rpartition("/")[2]
-    safe = "".join("_" if each in '\\:*?"<>|' else each for each in printable(name))
-    return safe.strip(". ") or photo.id
+def safe_name(path: str) -> str:
+    """The last part of a path as any system can write it."""
+    name = printable(path.rpartition("/")[2])
+    safe = "".join("_" if each in '\\/:*?"<>|' else each for each in name)
+    return safe.strip(". ") or "photo"
