@@ -30,7 +30,7 @@ class Limits:
     waiting: int = 128
     body_seconds: float = 60.0
     disk_seconds: float = 20.0
-    kept_bytes: int = 256 * MIB
+    kept_bytes: int = 128 * MIB
     thumbnail_bytes: int = 64 * MIB
     page: int = 1000
     zip_photos: int = 2000
