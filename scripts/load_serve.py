@@ -94,9 +94,8 @@ def report(answers: list[Answer], memory: list[float], took: float, clients: int
     times = sorted(answer.seconds for answer in answers)
     print(f"{len(answers):,} requests of {clients} clients on {os.cpu_count()} cores")
     print(f"failed: {failed}")
-    print(
-        f"median {statistics.median(times):.3f} s, 95 % within {times[len(times) * 95 // 100]:.3f} s"
-    )
+    late = times[len(times) * 95 // 100]
+    print(f"median {statistics.median(times):.3f} s, 95 % within {late:.3f} s")
     print(f"{len(answers) / took:.1f} answers a second")
     print("server memory, MB:", ", ".join(f"{each:.0f}" for each in memory))
     return 1 if failed else 0

@@ -11,12 +11,45 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from facesearch.web import server
-from small_store import draw
+from small_store import (
+    BLUE,
+    GOLD,
+    GREEN,
+    MIDDLE,
+    RED,
+    draw,
+    embedder_of,
+    small_calibration,
+)
 
 KEY = "a-key-of-this-test-0123"
 HOME = "http://127.0.0.1:8480"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
+
+
+def use_colors(patch: pytest.MonkeyPatch, home: Path) -> None:
+    """Colours in place of networks, distances between them calibrated, a home of its own."""
+    patch.setenv("FACESEARCH_HOME", str(home))
+    patch.setattr("facesearch.processing.Pipeline", embedder_of)
+    patch.setattr("facesearch.processing.make_ready", lambda *names: None)
+    patch.setattr("facesearch.calibration.find_calibration", small_calibration)
+
+
+def library_at(place: Path) -> Path:
+    """Red, green, blue and gold, each on two photos, one with two faces, one with none, and a
+    broken one.
+    """
+    for name, color in {"red": RED, "green": GREEN, "blue": BLUE, "gold": GOLD}.items():
+        draw(place / name / "one.png", {color: MIDDLE}, note=1)
+        near = (color[0], color[1] + 2, color[2])
+        draw(place / name / "two.png", {near: MIDDLE}, note=2)
+    draw(place / "both.png", {(199, 0, 0): (60, 5, 30, 30), (0, 159, 0): (5, 5, 30, 30)})
+    draw(place / "none.png", {})
+    (place / "broken.jpg").write_bytes(b"no photo at all")
+    return place
 
 
 def photo_of(folder: Path, *faces: tuple[int, int, int], name: str = "asked.png") -> bytes:

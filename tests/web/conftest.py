@@ -9,33 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asking import HEADERS, HOME, KEY
+from asking import HEADERS, HOME, KEY, library_at, use_colors
 from starlette.testclient import TestClient
 
 from facesearch import api
 from facesearch.web.app import make_app
 from facesearch.web.options import Limits, ServeOptions
-from small_store import (
-    BLUE,
-    GOLD,
-    GREEN,
-    MIDDLE,
-    RED,
-    draw,
-    embedder_of,
-    enroll,
-    small_calibration,
-)
+from small_store import enroll
 
 Serving = Callable[..., TestClient]
-
-
-def use_colors(patch: pytest.MonkeyPatch, home: Path) -> None:
-    """Colours in place of networks, distances between them calibrated, a home of its own."""
-    patch.setenv("FACESEARCH_HOME", str(home))
-    patch.setattr("facesearch.processing.Pipeline", embedder_of)
-    patch.setattr("facesearch.processing.make_ready", lambda *names: None)
-    patch.setattr("facesearch.calibration.find_calibration", small_calibration)
 
 
 @pytest.fixture(autouse=True)
@@ -43,20 +25,6 @@ def colors(request, monkeypatch, tmp_path):
     """See ``use_colors``; tests with real weights go without."""
     if "weights" not in request.keywords:
         use_colors(monkeypatch, tmp_path / "home")
-
-
-def library_at(place: Path) -> Path:
-    """Red, green, blue and gold, each on two photos, one with two faces, one with none, and a
-    broken one.
-    """
-    for name, color in {"red": RED, "green": GREEN, "blue": BLUE, "gold": GOLD}.items():
-        draw(place / name / "one.png", {color: MIDDLE}, note=1)
-        near = (color[0], color[1] + 2, color[2])
-        draw(place / name / "two.png", {near: MIDDLE}, note=2)
-    draw(place / "both.png", {(199, 0, 0): (60, 5, 30, 30), (0, 159, 0): (5, 5, 30, 30)})
-    draw(place / "none.png", {})
-    (place / "broken.jpg").write_bytes(b"no photo at all")
-    return place
 
 
 @pytest.fixture(scope="module")

@@ -463,3 +463,10 @@ def test_an_error_of_our_own_says_nothing_of_the_inside(client, monkeypatch):
     assert (answer.status_code, code_of(answer)) == (500, "internal-error")
     assert "secret" not in answer.text
     assert answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("call", ["zip", "index"])
+def test_a_call_without_a_photo_takes_little(standing, call):
+    headers = {"Content-Type": "application/json"}
+    answer = standing.post(f"/api/{call}", content=b"[" + b"{}," * 700_000, headers=headers)
+    assert answer.status_code == 413

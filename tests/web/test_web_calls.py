@@ -289,6 +289,9 @@ def test_a_face_is_cut_out_and_not_sent_twice(client):
         address, params={"side": 32}, headers={"If-None-Match": first.headers["etag"]}
     )
     assert (again.status_code, again.content) == (304, b"")
+    assert first.headers["cache-control"] == "private, no-cache"
+    whole = client.get(address.partition("/faces")[0])
+    assert whole.headers["cache-control"] == "private, no-store"
     other = client.get(
         address, params={"side": 64}, headers={"If-None-Match": first.headers["etag"]}
     )

@@ -187,6 +187,9 @@ def test_an_encrypted_store_is_served_and_indexed(indexed, serving, photos, stor
         with unlocking(Keys(Given("sesame"))):
             client = serving(api.open(store))
     before = reds(client)
+    shown = client.post("/api/search", json={"embedding": row_of(RED).tolist(), "k": 1}).json()
+    face = client.get(f"/api/photos/{shown['neighbors'][0]['photo']}/faces/1")
+    assert face.headers["cache-control"] == "private, no-store"  # nothing in plain on the disk
     draw(photos / "zz.png", {RED: MIDDLE}, note=34)
     if given == "around":
         assert events_of(client.post("/api/index", json={}).text)[-1][0] == "done"

@@ -6,11 +6,10 @@ import base64
 
 import pytest
 import schemathesis
-from asking import HEADERS, photo_of
+from asking import HEADERS, library_at, photo_of, use_colors
 from hypothesis import HealthCheck, given, seed, settings
 from schemathesis import GenerationMode
 
-from conftest import library_at, use_colors
 from facesearch import api
 from facesearch.records import IndexSummary
 from facesearch.web.app import make_app

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+from anyio import to_thread
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
@@ -67,7 +68,7 @@ class Bodies:
                 other uploads fill the memory.
         """
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        most = max(1, len(photos)) * self._limits.photo_bytes + _FIELD_BYTES
+        most = len(photos) * self._limits.photo_bytes + _FIELD_BYTES
         if kind == JSON_TYPE:
             most = most * 4 // 3 + 4  # base64
         self._refuse(kind, raw, request.headers, most)
@@ -89,7 +90,7 @@ class Bodies:
             return await _form(request.headers, stream, photos)
         data = b"".join([chunk async for chunk in stream])
         if kind == JSON_TYPE:
-            return _from_json(data, photos)
+            return await to_thread.run_sync(_from_json, data, photos)
         return Body({}, {"photo": data})
 
     def take(self, count: int) -> None:

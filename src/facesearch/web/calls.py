@@ -33,7 +33,6 @@ from facesearch.web.zipping import safe_name
 
 _EVENT_SECONDS = 0.2
 _PING_SECONDS = 15.0
-_KEEP = "private, max-age=86400"
 PhotoId = Annotated[
     str,
     Path(
@@ -141,7 +140,7 @@ def photo_calls(room: Room) -> APIRouter:
             headers = {"Content-Disposition": _attached(file.name)}
             return Response(file.data, media_type=content_type(file), headers=headers)
         data = await room.showing.run(room.service.view, photo_id, side)
-        return Response(data, media_type="image/jpeg", headers={"Cache-Control": _KEEP})
+        return Response(data, media_type="image/jpeg")
 
     @calls.get(
         "/photos/{photo_id}/faces/{number}",
@@ -159,6 +158,8 @@ def photo_calls(room: Room) -> APIRouter:
         """A face of a photo, cut out."""
         tag = await room.showing.run(room.service.crop_tag, photo_id, number, side)
         headers = {"Cache-Control": "private, no-cache", "ETag": tag}
+        if room.service.is_encrypted():  # browsers keep pictures on the disk, in plain
+            headers["Cache-Control"] = "private, no-store"
         if tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         data = await room.showing.run(room.service.crop, photo_id, number, side)

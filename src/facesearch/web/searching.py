@@ -19,7 +19,7 @@ from facesearch.web.problems import HttpError, bad_request, of_photo
 from facesearch.web.shown import find_face, find_photo
 from facesearch.web.snapshot import Snapshot
 
-_KEPT_NEIGHBORS = 60_000
+_KEPT_NEIGHBORS = 40_000
 _AHEAD = 4  # further pages are fetched so many times as far: who asked for two asks for a third
 _NO_FACE = "no face found; say with box where it is, or take a photo that shows it larger"
 

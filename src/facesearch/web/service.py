@@ -156,7 +156,8 @@ class Service:
             limited = Limited(opened.embedder, self._limits.photo_pixels)
             verdict = verifying.verify(limited, recipe, pair[0], pair[1], options)
         if verdict.error is not None:
-            raise of_photo(verdict.error.code, verdict.error.message)
+            # What it advises to do is said for the command.
+            raise of_photo(verdict.error.code, verdict.error.message.partition("; say where")[0])
         return render_verdict(verdict, json=True)
 
     def photo_facts(self, photo_id: str) -> dict[str, Any]:
@@ -178,6 +179,10 @@ class Service:
         """The name of a crop as it would be made now."""
         photo = shown.find_photo(self.now(), photo_id)
         return shown.etag_of(photo.hash, shown.find_face(photo, number)[1], side)
+
+    def is_encrypted(self) -> bool:
+        """Whether the store lies under a passphrase."""
+        return self._now.store.key is not None
 
     def crop(self, photo_id: str, number: int, side: int) -> bytes:
         """A face of a photo as a JPEG."""
