@@ -341,6 +341,8 @@ def test_the_interface_describes_itself_with_nothing_from_elsewhere(client):
     assert {"/api/search", "/api/faces", "/api/photos/{photo_id}"} <= set(described["paths"])
     page = client.get("/docs")
     assert "/api/search" in page.text and "max_distance" in page.text
+    assert "list of number" in page.text and "a file" in page.text and "base64 text" in page.text
+    assert "list of list" not in page.text and "anything" not in page.text
     for text in (page.text, client.get("/").text, json.dumps(described)):
         assert "http://" not in text.replace("http://json-schema.org", "")
         assert "https://" not in text

@@ -94,8 +94,9 @@ def _pages(app: FastAPI, options: ServeOptions) -> None:
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
-        facts = app.openapi()
-        return HTMLResponse(templates.render("interface.html", facts=facts))
+        errors = {status: facts["description"] for status, facts in describing.ERRORS.items()}
+        page = templates.render("interface.html", facts=app.openapi(), errors=errors)
+        return HTMLResponse(page)
 
 
 def _errors(app: FastAPI) -> None:

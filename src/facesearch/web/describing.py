@@ -39,7 +39,8 @@ _BASE64 = {"type": "string", "contentEncoding": "base64", "description": "A phot
 def errors() -> dict[int | str, dict[str, Any]]:
     """What every call may answer besides."""
     content = {"application/json": {"schema": _ERROR_SCHEMA}}
-    return {status: {**facts, "content": content} for status, facts in ERRORS.items()}
+    found = {status: {**facts, "content": content} for status, facts in ERRORS.items()}
+    return {200: {"description": "What was asked for, as JSON."}, **found}
 
 
 def body(form: type[Form], photos: tuple[str, ...], required: bool = True) -> dict[str, Any]:
