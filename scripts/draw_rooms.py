@@ -13,10 +13,12 @@ PICTURE = ROOT / "docs" / "rooms.svg"
 
 PURPOSES = {
     "cli": "one file a command: parse, call one function, print",
+    "web": "the page and the HTTP interface of a store",
     "api": "index, open, verify: what a Python program calls",
     "evaluation": "systems side by side: protocols, measures, costs",
     "training": "the small network of the second course report",
     "indexing": "folders to store, from top to bottom",
+    "adding": "one photo under the caller's own key",
     "querying": "photo to neighbours, from top to bottom",
     "verifying": "two photos: one person or not",
     "finding": "the faces on photos, not embedded",

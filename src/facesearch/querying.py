@@ -210,7 +210,7 @@ def warm_up(gallery: Gallery, options: QueryOptions) -> None:
 def look(
     embedder: Embedder,
     name: str,
-    source: PhotoLike | PhotoError,
+    source: PhotoLike | Photo | PhotoError,
     options: QueryOptions,
     draw: Draw | None = None,
 ) -> Probe | QueryResult:
@@ -240,14 +240,16 @@ def look(
     return Probe(photo.facts.content_hash, asked, tuple(chosen), embeddings, notes)
 
 
-def open_photo(source: PhotoLike | PhotoError, limits: PhotoLimits, name: str) -> Photo:
-    """Any kind of photo as pixels; messages call it ``name``.
+def open_photo(source: PhotoLike | Photo | PhotoError, limits: PhotoLimits, name: str) -> Photo:
+    """Any kind of photo as pixels; messages call it ``name``. One that is decoded stays as it is.
 
     Raises:
         PhotoError: it cannot be read.
     """
     if isinstance(source, PhotoError):
         raise source
+    if isinstance(source, Photo):
+        return source
     if isinstance(source, (Image.Image, np.ndarray)):
         return photo_from_array(source, limits)
     try:

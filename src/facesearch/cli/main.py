@@ -22,6 +22,7 @@ from facesearch.errors import EXIT_FAILED, EXIT_INTERRUPTED, FacesearchError
 COMMANDS = {
     "index": "index",
     "query": "query",
+    "serve": "serve",
     "verify": "verify",
     "faces": "faces",
     "eval": "evaluate",
