@@ -380,9 +380,10 @@ def _slider(cards: Sequence[_Card]) -> dict[str, float] | None:
     """From where to where the threshold goes, in hundredths of a distance."""
     if not cards:
         return None
-    distances = [card.distance for card in cards]
-    low = math.floor(min(distances) * 100) / 100
-    return {"low": low, "high": max(low + 0.01, math.ceil(max(distances) * 100) / 100)}
+    # In millionths first: 1.1 * 100 is more than 110.
+    hundredths = [round(card.distance * 100, 4) for card in cards]
+    low, high = math.floor(min(hundredths)), math.ceil(max(hundredths))
+    return {"low": low / 100, "high": max(low + 1, high) / 100}
 
 
 def _cuts(cards: Sequence[_Card]) -> list[tuple[str, float]]:

@@ -60,8 +60,9 @@ def show(report: QueryReport, picture: Any, crop: Crop, now: datetime) -> None:
         _print_lines(console, headline(result))
         for neighbor in result.neighbors[:MOST]:
             _print_row(console, _drawn(picture, crop(neighbor)), _lines(neighbor))
+            _print_lines(console, [escape(neighbor.path)])  # whole, so that it can be copied
         for neighbor in result.neighbors[MOST:]:
-            _print_lines(console, [" · ".join(_lines(neighbor))])
+            _print_lines(console, ["  ".join([*_lines(neighbor), escape(neighbor.path)])])
         _print_lines(console, [*closing(result), ""])
     _print_lines(console, [coverage_line(report.coverage, now)])
 
@@ -99,5 +100,4 @@ def _lines(neighbor: Neighbor) -> list[str]:
     return [
         "  ".join(filter(None, map(escape, first))),
         *filter(None, ["  ".join(filter(None, map(escape, second)))]),
-        escape(neighbor.path),
     ]
