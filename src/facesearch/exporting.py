@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facesearch.gallery.persons import labels_of, person_of
-from facesearch.gallery.places import Place, Places
+from facesearch.gallery.places import Places
 from facesearch.records import Box, FaceRow
 from facesearch.store import Store
+from facesearch.store.columns import take_ranges
 
 CONTENTS_AT_ONCE = 2048
 
@@ -28,68 +31,73 @@ def face_rows(store: Store, embeddings: bool) -> Iterator[list[FaceRow]]:
     Raises:
         StoreError: the store is damaged.
     """
-    places = Places(store)
-    labels = labels_of(store.head.entered)
-    contents = store.contents
-    for start in range(0, len(contents), CONTENTS_AT_ONCE):
-        stop = min(start + CONTENTS_AT_ONCE, len(contents))
+    reading = _Reading(store)
+    for start in range(0, len(store.contents), CONTENTS_AT_ONCE):
+        stop = min(start + CONTENTS_AT_ONCE, len(store.contents))
+        batch = reading.batch(np.arange(start, stop), embeddings)
+        if batch:
+            yield batch
+
+
+class _Reading:
+    """What is looked up for every face."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._places = Places(store)
+        self._labels = labels_of(store.head.entered)
+        self._whole = store.recipe.subject == "photo"
+
+    def batch(self, contents: NDArray[np.int64], embeddings: bool) -> list[FaceRow]:
+        """The faces of some photos."""
+        store = self._store
+        table = store.contents.table
+        counts = table.lengths("face", contents)
+        kept = store.contents.live[contents] & (counts > 0)
+        contents, counts = contents[kept], counts[kept]
+        starts = store.contents.first_faces(contents)
+        ids = take_ranges(starts, counts)
+        rows = store.embeddings(ids) if embeddings else None
+        faces = iter(self._faces(ids, rows))
         found: list[FaceRow] = []
-        for content in range(start, stop):
-            if contents.live[content] and contents.face_start(content) < contents.face_stop(
-                content
-            ):
-                found += _rows_of(store, content, places.of_content(content), labels)
-        if found:
-            yield _with_embeddings(store, found, start, stop) if embeddings else found
+        widths, heights = (table.take(side, contents).tolist() for side in ("width", "height"))
+        for place, content in enumerate(contents.tolist()):
+            known = self._photo(content) | {"width": widths[place], "height": heights[place]}
+            forgotten = store.forgotten.faces and store.forgotten.numbers(
+                bytes.fromhex(known["content"]), int(counts[place])
+            )
+            numbers = forgotten or range(1, int(counts[place]) + 1)
+            for number in numbers:
+                identity = f"{known['content'][:16]}-{number}"
+                face = None if self._whole else number
+                found.append(FaceRow(id=identity, face=face, **known, **next(faces)))
+        return found
 
+    def _faces(
+        self, ids: NDArray[np.int64], rows: NDArray[np.float32] | None
+    ) -> Iterator[dict[str, Any]]:
+        names = ("box", "landmarks", "score", "sharpness")
+        columns = (self._store.faces.table.take(name, ids).tolist() for name in names)
+        for at, (box, landmarks, score, sharpness) in enumerate(zip(*columns, strict=True)):
+            points = tuple((x, y) for x, y in landmarks)
+            yield {
+                "box": None if self._whole else Box(*box),
+                "landmarks": points if all(map(math.isfinite, sum(points, ()))) else (),
+                "score": score,
+                "sharpness": sharpness,
+                "embedding": None if rows is None else rows[at],
+            }
 
-def _rows_of(
-    store: Store, content: int, places: list[Place], labels: dict[str, str]
-) -> Iterator[FaceRow]:
-    facts, faces = store.contents.facts(content), store.faces
-    ids = np.arange(store.contents.face_start(content), store.contents.face_stop(content))
-    columns = (
-        faces.table.take(name, ids).tolist() for name in ("box", "landmarks", "score", "sharpness")
-    )
-    whole = store.recipe.subject == "photo"
-    place, *others = places
-    person = person_of(place.root, place.key, labels)
-    camera = store.contents.camera(content)
-    for face, box, landmarks, score, sharpness in zip(ids.tolist(), *columns, strict=True):
-        number = faces.number(face)
-        yield FaceRow(
-            id=f"{facts.hash.hex()[:16]}-{number}",
-            path=place.path,
-            root=place.root,
-            relative_path=place.key,
-            also=tuple(other.path for other in others),
-            person=person,
-            content=facts.hash.hex(),
-            face=None if whole else number,
-            box=None if whole else Box(*box),
-            landmarks=_known(landmarks),
-            score=score,
-            sharpness=sharpness,
-            width=facts.width,
-            height=facts.height,
-            taken=facts.taken,
-            camera=camera,
-        )
-
-
-def _known(landmarks: list[list[float]]) -> tuple[tuple[float, float], ...]:
-    points = tuple((x, y) for x, y in landmarks)
-    return points if np.isfinite(points).all() else ()
-
-
-def _with_embeddings(store: Store, rows: list[FaceRow], start: int, stop: int) -> list[FaceRow]:
-    from dataclasses import replace
-
-    contents = store.contents
-    ids: list[NDArray[np.int64]] = [
-        np.arange(contents.face_start(content), contents.face_stop(content))
-        for content in range(start, stop)
-        if contents.live[content]
-    ]
-    embeddings = store.embeddings(np.concatenate(ids))
-    return [replace(row, embedding=each) for row, each in zip(rows, embeddings, strict=True)]
+    def _photo(self, content: int) -> dict[str, Any]:
+        contents = self._store.contents
+        place, *others = self._places.of_content(content)
+        return {
+            "path": place.path,
+            "root": place.root,
+            "relative_path": place.key,
+            "also": tuple(other.path for other in others),
+            "person": person_of(place.root, place.key, self._labels),
+            "content": contents.hash_of(content).hex(),
+            "taken": contents.taken(content),
+            "camera": contents.camera(content),
+        }

@@ -90,7 +90,7 @@ def test_kitty(library, child, store, red):
     assert code == 0
     assert len(KITTY.findall(terminal.text)) == 2
     assert terminal.text.count(PLACEHOLDER) == 2 * 10 * 5
-    assert "red2.png" in terminal.text
+    assert "both.png" in terminal.text
 
 
 def test_a_terminal_without_pictures_gets_the_table(library, child, store, red):
