@@ -213,7 +213,7 @@ def test_the_photo_by_keyboard(opened):
     page.keyboard.press("Escape")
     assert not is_open(page)
     # Where one was when it closed.
-    assert page.evaluate("document.activeElement.dataset.card") == "1"
+    page.wait_for_function("document.activeElement.dataset.card === '1'", timeout=5000)
 
 
 def test_the_grid_by_keyboard(opened):
