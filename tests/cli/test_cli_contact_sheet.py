@@ -154,7 +154,7 @@ def test_what_was_found_is_printed_before_the_sheet_fails(program, store, red, m
     def full(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("facesearch.report.picture_file._write_beside", full)
+    monkeypatch.setattr("facesearch.private.writing", full)
     done = program("query", "me.png", "-k", 1, "--contact-sheet", "sheet.png")
     assert done.code == 1
     assert done.lines[2].endswith("red1.png")

@@ -28,6 +28,7 @@ COMMANDS = {
     "eval": "evaluate",
     "train": "train",
     "info": "info",
+    "export": "export",
     "check": "check",
     "doctor": "doctor",
     "repair": "repair",
