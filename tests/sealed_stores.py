@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,3 +19,12 @@ def cheap_encryption(chunk: int = sealing.CHUNK) -> Iterator[None]:
         patch.setattr(sealing, "CHUNK", chunk)
         patch.setattr(sealing, "RECORD", sealing.NONCE + chunk + sealing.TAG)
         yield
+
+
+def sealed(plain: bytes, key: sealing.Key) -> bytes:
+    """What an encrypted file of these bytes holds."""
+    file = io.BytesIO()
+    out = sealing.SealedFile(file, key)
+    out.write(plain)
+    out.close()
+    return file.getvalue()

@@ -362,20 +362,30 @@ def _choose(asked: Query, face: FaceChoice) -> list[int]:
     Raises:
         NoFaceError: there is none, or not the one asked for.
     """
+    if face == "all" and asked.faces:
+        return list(range(len(asked.faces)))
+    return [choose_face(asked, None if face == "all" else face, "--box")]
+
+
+def choose_face(asked: Query, face: int | None, box: str) -> int:
+    """Index of the face of this number, or of the most prominent one; ``box`` is the option that
+    says where a face is.
+
+    Raises:
+        NoFaceError: there is none, or not the one asked for.
+    """
     count = len(asked.faces)
     if not count:
         raise NoFaceError(
-            f"{called(asked.path)}: no face found; say where it is with --box X,Y,W,H, or try a "
+            f"{called(asked.path)}: no face found; say where it is with {box} X,Y,W,H, or try a "
             "lower --min-score"
         )
-    if face == "all":
-        return list(range(count))
     if face is None:
-        return [most_prominent(asked.faces, asked.width, asked.height)]
+        return most_prominent(asked.faces, asked.width, asked.height)
     if face > count:
         numbers = "one face, number 1" if count == 1 else f"{count} faces, numbered 1 to {count}"
         raise NoFaceError(f"{called(asked.path)}: there is no face {face}; it has {numbers}")
-    return [face - 1]
+    return face - 1
 
 
 def _notes(

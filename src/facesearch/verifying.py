@@ -14,8 +14,8 @@ from facesearch.querying import (
     Asked,
     Embedder,
     called,
+    choose_face,
     faces_of,
-    most_prominent,
     numbered,
     open_photo,
 )
@@ -151,7 +151,7 @@ def _look(
         photo = open_photo(source, embedder.limits, name)
         faces = faces_of(embedder, name, photo, box)
         query = numbered(name, photo, faces, box)
-        chosen = _choose(query, face, SIDES[number])
+        chosen = choose_face(query, face, f"--box-{SIDES[number]}")
         row = embedder.embed(photo, [faces[chosen]])
     except PhotoError as error:
         return QueryError(error.reason, str(error))
@@ -163,26 +163,6 @@ def _look(
     query = Query(name, taken, query.faces, query.width, query.height, ((name, taken),))
     notes = _choice(query, SIDES[number]) if face is None and box is None else ()
     return _Looked(query, row, photo.facts.content_hash, notes)
-
-
-def _choose(query: Query, face: int | None, side: str) -> int:
-    """Index of the face to compare.
-
-    Raises:
-        NoFaceError: there is none, or not the one asked for.
-    """
-    count = len(query.faces)
-    if not count:
-        raise NoFaceError(
-            f"{called(query.path)}: no face found; say where it is with --box-{side} X,Y,W,H, or "
-            "try a lower --min-score"
-        )
-    if face is None:
-        return most_prominent(query.faces, query.width, query.height)
-    if face > count:
-        numbers = "one face, number 1" if count == 1 else f"{count} faces, numbered 1 to {count}"
-        raise NoFaceError(f"{called(query.path)}: there is no face {face}; it has {numbers}")
-    return face - 1
 
 
 def _choice(query: Query, side: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from facesearch.errors import StoreError, StoreLockedError, UsageError
 from facesearch.store import sealing
 from facesearch.store.sealing import HEADER, Key, SealedFile, read_header, unlock, unseal
-from sealed_stores import cheap_encryption
+from sealed_stores import cheap_encryption, sealed
 
 CHUNK = 64
 WHERE = Path("faces.npz")
@@ -28,14 +28,6 @@ def _small_and_cheap():
 @pytest.fixture
 def key():
     return Key.new("correct horse")
-
-
-def sealed(plain: bytes, key: Key) -> bytes:
-    file = io.BytesIO()
-    out = SealedFile(file, key)
-    out.write(plain)
-    out.close()
-    return file.getvalue()
 
 
 def opened(raw: bytes, key: Key) -> bytes:

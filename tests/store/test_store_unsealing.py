@@ -1,6 +1,5 @@
 """Damaged encrypted files: one wrong byte costs nothing, more cost a chunk, nothing is made up."""
 
-import io
 import os
 import random
 from pathlib import Path
@@ -8,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from facesearch.store import unsealing
-from facesearch.store.sealing import HEADER, Key, SealedFile
+from facesearch.store.sealing import HEADER, Key
 from facesearch.store.unsealing import header_left, unseal_what_is_left, was_sealed
-from sealed_stores import cheap_encryption
+from sealed_stores import cheap_encryption, sealed
 
 CHUNK = 100  # so that the last block of a chunk is short
 WHERE = Path("faces.npz")
@@ -32,11 +31,7 @@ PLAIN = random.Random(1).randbytes(2 * CHUNK + 33)
 
 @pytest.fixture
 def raw(key):
-    file = io.BytesIO()
-    out = SealedFile(file, key)
-    out.write(PLAIN)
-    out.close()
-    return file.getvalue()
+    return sealed(PLAIN, key)
 
 
 def left(raw: bytes, key: Key) -> bytes | None:

@@ -32,7 +32,7 @@ def change_key(path: Path, change: Callable[[Key | None], Key | None], wait: boo
     dropped.
 
     Args:
-        path: the store's file.
+        path: the store's file; a caller has opened it, so that no lock is made beside nothing.
         change: from what it is encrypted with now to the key from now on; None: in plain. A key
             with another id cannot come in place of a key.
         wait: for another writer to end.
@@ -43,7 +43,6 @@ def change_key(path: Path, change: Callable[[Key | None], Key | None], wait: boo
         StoreError: it is missing, damaged, or cannot be written.
     """
     location = real_location(path)
-    Store.open(path)  # before a lock is made beside nothing
     with locked(location, wait), storing(path):
         Layout(rebuild_path(path)).discard()
         Layout(path).settle()
