@@ -24,12 +24,8 @@ if TYPE_CHECKING:
 def doctor(store: StoreName | None, as_json: bool) -> int:
     """Look at what facesearch needs here: packages, networks, weights, folders, the store.
 
-    Nothing is written and nothing downloaded. Exit code 1 when something needed is broken.
-
-    \b
-    facesearch doctor
-    facesearch doctor --store family.npz --json
-    """  # noqa: D301 - click reads the escape
+    Nothing is written and nothing downloaded.
+    """
     from facesearch.diagnosis import diagnose
     from facesearch.report.health import health_json, health_lines
 

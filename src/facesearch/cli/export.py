@@ -50,12 +50,7 @@ def export(
     embeddings: bool,
     output: Path | None,
 ) -> None:
-    """Write one row for each face of a store: where it is, who, when, and its embedding.
-
-    \b
-    facesearch export --csv -o faces.csv
-    facesearch export --ndjson --embeddings | head
-    """  # noqa: D301 - click reads the escape
+    """Write one row for each face of a store: where it is, who, when, and its embedding."""
     from facesearch.exporting import face_rows
     from facesearch.report import count
     from facesearch.report.exported import Exporter

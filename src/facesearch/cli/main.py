@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from facesearch import __version__
+from facesearch.cli.manual import SECTIONS
 from facesearch.cli.passphrases import passphrase_options, passphrases
 from facesearch.cli.settable import settable, settable_options
 from facesearch.errors import EXIT_FAILED, EXIT_INTERRUPTED, FacesearchError
@@ -65,6 +66,12 @@ class _Commands(click.Group):
         module = import_module(f"facesearch.cli.{cmd_name}")
         return settable(getattr(module, COMMANDS[cmd_name]), (cmd_name,))
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands by task, a line each; their files are not loaded for it."""
+        for task, lines in SECTIONS.items():
+            with formatter.section(task):
+                formatter.write_dl(list(lines.items()))
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="facesearch")
@@ -84,6 +91,8 @@ def facesearch(
     \b
     facesearch index ~/Pictures          find every face, once
     facesearch query grandma.jpg -k 25   the 25 photos nearest to a face
+
+    facesearch COMMAND --help has examples, and the variables that options may come from.
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no face found, 4 different people (verify),
     130 interrupted.

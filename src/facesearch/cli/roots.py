@@ -29,7 +29,7 @@ def roots() -> None:
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_command(store: StoreName | None, as_json: bool) -> None:
-    """List the folders, whether they are there, and how many photos each has."""
+    """List the folders, whether they are there, and their photos."""
     from dataclasses import asdict
 
     from facesearch.gallery.facts import roots_of

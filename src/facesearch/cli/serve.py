@@ -74,11 +74,7 @@ def serve(
     """Search STORE in the browser, and from programs by HTTP, until Ctrl-C.
 
     It listens on this machine alone unless --host says otherwise, and answers only who has the key.
-
-    \b
-    facesearch serve --open
-    facesearch serve faces.npz --port 8000 --allow-index ~/Pictures
-    """  # noqa: D301 - click reads the escape
+    """
     _require_extra()
     from facesearch import api
     from facesearch.web import server

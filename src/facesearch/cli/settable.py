@@ -10,6 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from facesearch.cli.manual import epilog
 from facesearch.cli.settings import Known, Setting, files_in_force, rivals, settings_of
 from facesearch.errors import UsageError
 
@@ -27,6 +28,7 @@ def settable(command: click.Command, path: tuple[str, ...]) -> click.Command:
     if not isinstance(command, click.Group):
         return SettableCommand(command, path)
     made = copy.copy(command)
+    made.epilog = epilog(path, "")
     made.commands = {
         name: settable(child, (*path, name)) for name, child in command.commands.items()
     }
@@ -129,6 +131,7 @@ class SettableCommand(click.Command):
         self.__dict__.update(vars(declared))
         self.path = path
         self.params = settable_options(declared.params, path)
+        self.epilog = epilog(path, next((str(each.envvar) for each in self._options()), ""))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Reads the settings, unless only help is wanted; says which stranger's file counts."""
