@@ -7,15 +7,27 @@ any decoding at a smaller size), x to the right and y down, origin at the top le
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
-"""(height, width, 3) RGB, 0..255, upright."""
-Embeddings = NDArray[np.float32]
-"""(n, dim), rows of unit length where the recipe says so."""
+    Pixels = NDArray[np.uint8]
+    """(height, width, 3) RGB, 0..255, upright."""
+    Embeddings = NDArray[np.float32]
+    """(n, dim), rows of unit length where the recipe says so."""
+else:
+
+    def __getattr__(name: str) -> Any:
+        """The two types above, which need numpy: who completes a word has no time for it."""
+        if name not in ("Pixels", "Embeddings"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import numpy as np
+        from numpy.typing import NDArray
+
+        return NDArray[np.uint8] if name == "Pixels" else NDArray[np.float32]
+
 
 REASONS = {
     "unreadable": "no permission to read it",

@@ -54,7 +54,7 @@ def test_every_command_stands_below_one_task(program):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_has_examples_that_it_takes(program, name):
     for line in examples(program, name):
-        program_name, *arguments = shlex.split(line.partition(" | ")[0])
+        program_name, *arguments = shlex.split(re.split(r" \| | >", line)[0])
         assert program_name == "facesearch"
         assert line.startswith(f"facesearch {name}")
         with facesearch.make_context("facesearch", arguments) as context:

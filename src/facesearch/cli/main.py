@@ -12,15 +12,18 @@ import sys
 import traceback
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from facesearch import __version__
-from facesearch.cli.manual import SECTIONS
+from facesearch.cli.manual import SECTIONS, summary
 from facesearch.cli.passphrases import passphrase_options, passphrases
-from facesearch.cli.settable import settable, settable_options
+from facesearch.cli.settable import COMPLETING, settable, settable_options
 from facesearch.errors import EXIT_FAILED, EXIT_INTERRUPTED, FacesearchError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "index": "index",
@@ -34,6 +37,7 @@ COMMANDS = {
     "export": "export",
     "check": "check",
     "doctor": "doctor",
+    "completion": "completion",
     "repair": "repair",
     "push": "push",
     "pull": "pull",
@@ -65,6 +69,17 @@ class _Commands(click.Group):
             return None
         module = import_module(f"facesearch.cli.{cmd_name}")
         return settable(getattr(module, COMMANDS[cmd_name]), (cmd_name,))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands and options that begin so; no command's file is loaded for it."""
+        from click.shell_completion import CompletionItem
+
+        found = [
+            CompletionItem(name, help=summary(name))
+            for name in COMMANDS
+            if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands by task, a line each; their files are not loaded for it."""
@@ -108,6 +123,11 @@ def main() -> None:
     """Runs the command line and exits with its code."""
     with contextlib.suppress(AttributeError, ValueError):
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as cleanly as Ctrl-C
+    asked = os.environ.get(COMPLETING)
+    if asked:  # by a shell, for what may stand at the cursor
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(facesearch, {}, "facesearch", COMPLETING, asked))
     sys.exit(run(sys.argv[1:]))
 
 

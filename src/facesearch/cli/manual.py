@@ -40,6 +40,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "On your machine": {
         "doctor": "Say what works here, and what to do about the rest.",
+        "completion": "Print the script that completes words in your shell.",
     },
 }
 """Task -> command -> what it does, in a line."""
@@ -86,6 +87,11 @@ _EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "check": ("facesearch check", "facesearch check family.npz --deep"),
     "doctor": ("facesearch doctor", "facesearch doctor --store family.npz --json"),
+    "completion": (
+        "facesearch completion bash >> ~/.bash_completion",
+        "facesearch completion zsh > ~/.zfunc/_facesearch",
+        "facesearch completion fish > ~/.config/fish/completions/facesearch.fish",
+    ),
     "repair": ("facesearch repair --dry-run", "facesearch repair family.npz"),
     "push": ("facesearch push faces.npz milvus+http://localhost:19530/family",),
     "pull": ("facesearch pull milvus+http://localhost:19530/family copy.npz",),

@@ -12,10 +12,11 @@ import click
 from facesearch.cli.stores import say
 from facesearch.errors import UsageError
 from facesearch.locations import is_address
-from facesearch.records import Neighbor, Pixels, QueryReport
+from facesearch.records import Neighbor, QueryReport
 
 if TYPE_CHECKING:
     from facesearch.photos import PhotoLimits
+    from facesearch.records import Pixels
     from facesearch.report import Format
 
 preview_option = click.option(

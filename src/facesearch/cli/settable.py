@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -14,6 +14,11 @@ from facesearch.cli.manual import epilog
 from facesearch.cli.settings import Known, Setting, files_in_force, rivals, settings_of
 from facesearch.errors import UsageError
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+COMPLETING = "_FACESEARCH_COMPLETE"
+"""The variable that a shell's script sets when it asks."""
 _PROGRAM = "FACESEARCH"
 _IN_FORCE = "facesearch.settings"
 _PLAINEST_FIRST = (
@@ -39,16 +44,19 @@ def settable_options(
     declared: Iterable[click.Parameter], path: tuple[str, ...]
 ) -> list[click.Parameter]:
     """Parameters, in which options know their variable and what excludes them."""
-    made = [
-        SettableOption(each, _variable(each, path))
-        if isinstance(each, click.Option) and each.expose_value
-        else each
-        for each in declared
-    ]
+    made = [_settable(each, path) for each in declared]
     for option in made:
         if isinstance(option, SettableOption):
             option.rivals = [other for other in made if _excludes(other, option)]
     return made
+
+
+def _settable(declared: click.Parameter, path: tuple[str, ...]) -> click.Parameter:
+    if isinstance(declared, click.Argument):
+        return CompletedArgument(declared)
+    if isinstance(declared, click.Option) and declared.expose_value:
+        return SettableOption(declared, _variable(declared, path))
+    return declared
 
 
 def spelled(option: click.Parameter) -> str:
@@ -113,6 +121,13 @@ class SettableOption(click.Option):
             reason = error.message if isinstance(error, click.BadParameter) else str(error)
             raise UsageError(f"{place}: {reason.rstrip('.')}") from error
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What may stand for its value."""
+        from facesearch.cli.completing import words_for
+
+        found = words_for(self, ctx, incomplete)
+        return super().shell_complete(ctx, incomplete) if found is None else found
+
     def _place(self, ctx: click.Context) -> Setting | str:
         """The variable or the setting that the value comes from; "" for the command line."""
         source = ctx.get_parameter_source(self.name or "")
@@ -122,6 +137,20 @@ class SettableOption(click.Option):
             setting: Setting = ctx.meta[_IN_FORCE][spelled(self)]
             return setting
         return ""
+
+
+class CompletedArgument(click.Argument):
+    """An argument as it was declared, which the shell can complete."""
+
+    def __init__(self, declared: click.Argument) -> None:
+        self.__dict__.update(vars(declared))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What may stand in its place."""
+        from facesearch.cli.completing import words_for
+
+        found = words_for(self, ctx, incomplete)
+        return super().shell_complete(ctx, incomplete) if found is None else found
 
 
 class SettableCommand(click.Command):
