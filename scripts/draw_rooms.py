@@ -13,10 +13,12 @@ PICTURE = ROOT / "docs" / "rooms.svg"
 
 PURPOSES = {
     "cli": "one file a command: parse, call one function, print",
+    "web": "the page and the HTTP interface of a store",
     "api": "index, open, verify: what a Python program calls",
     "evaluation": "systems side by side: protocols, measures, costs",
     "training": "the small network of the second course report",
     "indexing": "folders to store, from top to bottom",
+    "adding": "one photo under the caller's own key",
     "querying": "photo to neighbours, from top to bottom",
     "verifying": "two photos: one person or not",
     "finding": "the faces on photos, not embedded",
@@ -32,7 +34,9 @@ PURPOSES = {
     "splitting": "one store becomes several",
     "labelling": "who is on which photo, as people say",
     "forgetting": "photos and faces leave for good",
-    "tiles": "crops and small views for a contact sheet",
+    "tiles": "crops and small views of photos",
+    "collecting": "photos of an answer, copied or linked",
+    "exporting": "a store's faces, one row each",
     "planning": "folder against store: new, moved, gone",
     "scoping": "which folders a run looks at",
     "processing": "a batch of photos to faces and rows, pure",

@@ -16,6 +16,11 @@ ROOT = Path(__file__).resolve().parents[1]
 NEEDS = ("weights", "lfw")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave out the settings of whoever runs the tests, in child processes too."""
+    os.environ["FACESEARCH_NO_SETTINGS"] = "1"
+
+
 @pytest.fixture(scope="session")
 def weights() -> Path:
     """The file of the default model's weights, its graphs drawn; tests marked ``weights`` are

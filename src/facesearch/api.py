@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facesearch import finding, indexing, querying, verifying
+from facesearch import adding, finding, indexing, querying, verifying
+from facesearch.adding import Added
 from facesearch.addresses import EngineAddress, StoreName, parse_store
 from facesearch.cores import cores
 from facesearch.errors import ModelError, NoFaceError, PhotoError, UsageError
@@ -36,6 +37,7 @@ from facesearch.index_options import (
 )
 from facesearch.indexing import IndexHooks
 from facesearch.locations import as_location
+from facesearch.photos import read_bytes
 from facesearch.processing import LazyPipeline, ProcessSpec
 from facesearch.querying import PhotoLike, QueryOptions
 from facesearch.records import (
@@ -138,9 +140,21 @@ class OpenGallery:
         self._options = options
         self._keys = _keys_of(options.passphrase)
         self._swap = threading.Lock()
+        self._writing = threading.Lock()
         self._version = _version(self._path)
         with _unlocked(self._keys):
             self._now = self._opened(None)
+
+    def opened(self) -> Opened:
+        """The store as it is now, with the networks that belong to it: one snapshot for several
+        questions.
+
+        Raises:
+            StoreError: the store is gone or damaged.
+            RecipeMismatchError: it was made anew with other weights than are installed.
+        """
+        with _unlocked(self._keys):
+            return self._current()
 
     @property
     def coverage(self) -> Coverage:
@@ -197,6 +211,41 @@ class OpenGallery:
         with _unlocked(self._keys):
             return _embed(self._current().embedder, photo)
 
+    def add(self, photo: bytes | str | Path, key: str, wait: bool = False) -> Added:
+        """Puts one photo into the store under a key of yours; one that is there is replaced.
+
+        The photo is copied into a folder beside the store ("faces.npz.photos"), which later runs
+        look at too.
+
+        Args:
+            photo: the content of its file, or the file's path.
+            key: letters, digits, ".", "_" and "-", with "/" between parts ("anna/2019.jpg").
+            wait: for another writer to end.
+
+        Raises:
+            UsageError: no key can be such, the store is encrypted or no file, or the photo was
+                forgotten.
+            PhotoError: the photo cannot be used.
+            StoreError: the store cannot be written; StoreBusyError: another process writes it.
+        """
+        data = photo if isinstance(photo, bytes) else read_bytes(photo).data
+        with _unlocked(self._keys), self._writing:
+            return adding.add(self._file(), self._current().embedder, data, key, wait)
+
+    def remove(self, key: str, wait: bool = False) -> bool:
+        """Takes out a photo that ``add`` put in, and deletes its copy; whether there was one.
+
+        Raises:
+            UsageError, StoreError: as ``add``.
+        """
+        with _unlocked(self._keys), self._writing:
+            return adding.remove(self._file(), key, wait)
+
+    def _file(self) -> Path:
+        if isinstance(self._path, EngineAddress):
+            raise UsageError(f"{self._path}: photos are added under keys to store files alone")
+        return self._path
+
     def _answers(
         self, photo: PhotoLike | Path | NDArray[Any], asked: QueryOptions
     ) -> list[QueryResult]:
@@ -214,7 +263,7 @@ class OpenGallery:
             _raise(result.error)
         return found
 
-    def _current(self) -> _Opened:
+    def _current(self) -> Opened:
         """Gallery and networks, made anew when the store's file was replaced."""
         with self._swap:
             version = _version(self._path)
@@ -223,19 +272,21 @@ class OpenGallery:
                 self._version = version
             return self._now
 
-    def _opened(self, before: _Opened | None) -> _Opened:
+    def _opened(self, before: Opened | None) -> Opened:
         options = self._options
         gallery = open_gallery(self._path, options.backend, options.confirm)
         querying.check_space(gallery)
         spec = query_spec(gallery, options.runtime_options)
         if before is not None and before.embedder.spec == spec:
-            return _Opened(gallery, before.embedder)
+            return Opened(gallery, before.embedder)
         prepare = partial(spec.make_ready, Fetch(options.offline, _log.info))
-        return _Opened(gallery, LazyPipeline(spec, prepare))
+        return Opened(gallery, LazyPipeline(spec, prepare))
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class Opened:
+    """A snapshot of a store, and what embeds photos as its rows were made."""
+
     gallery: Gallery
     embedder: LazyPipeline
 

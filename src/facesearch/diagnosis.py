@@ -35,6 +35,9 @@ EXTRAS = {
     "s3": "photos in S3",
     "gs": "photos in Google Cloud Storage",
     "encrypt": "stores under a passphrase",
+    "parquet": "stores exported as Parquet",
+    "preview": "faces shown in the terminal",
+    "web": "a page and an HTTP interface on this machine",
 }
 _OLDEST, _NEWEST_TRIED = (3, 11), (3, 13)
 _ROOM = 500_000_000  # bytes that the default weights and their graphs take while they are brought

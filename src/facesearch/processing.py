@@ -229,6 +229,12 @@ class LazyPipeline:
         with self._lock:
             return self._loaded().embed(photo, faces)
 
+    def process(self, path: str) -> PhotoResult:
+        """What becomes of a photo's file in an index run; raises as ``detect``."""
+        with self._lock:
+            (result,) = self._loaded().process([PhotoTask(0, path)])
+        return result
+
     def _loaded(self) -> Pipeline:
         if self._pipeline is None:
             self._prepare()

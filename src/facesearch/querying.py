@@ -27,6 +27,7 @@ from facesearch.records import (
     Box,
     Embeddings,
     Face,
+    Neighbor,
     Photo,
     Query,
     QueryError,
@@ -44,6 +45,8 @@ Asked = tuple[str, PhotoLike | PhotoError]
 and the photo, or why there is none.
 """
 FaceChoice = int | Literal["all"] | None
+Group = Literal["similar"] | None
+Sort = Literal["distance", "date"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,9 @@ class QueryOptions:
     then, ``persons`` those of the people named, by label or folder.
     ``same_person`` takes all photos as examples of one person, and the nearest example wins.
     ``expand`` averages every face with its nearest in the gallery first; distances are then those
-    between averages.
+    between averages. ``group="similar"`` makes one answer of photos that show one moment (see
+    ``facesearch.gallery.similar``), and ``k`` counts those; ``sort="date"`` puts the answers in
+    order of capture time, those without one last.
     """
 
     k: int | None = 25
@@ -76,6 +81,8 @@ class QueryOptions:
     persons: tuple[str, ...] = ()
     same_person: bool = False
     expand: bool = False
+    group: Group = None
+    sort: Sort = "distance"
 
     @property
     def where(self) -> Where:
@@ -98,6 +105,8 @@ class Embedder(Protocol):
     def embed(self, photo: Photo, faces: Sequence[Face]) -> Embeddings:
         """(len(faces), dim) rows."""
 
+
+_LOOKED_THROUGH = 16
 
 Draw = Callable[[Photo, Query], str]
 """Pictures a photo with its faces numbered, the chosen one marked; returns a note that says where.
@@ -178,6 +187,8 @@ def check_options(options: QueryOptions, photos: int) -> None:
         raise UsageError("--box and --face exclude each other: a box is the face")
     if photos > 1 and options.box is not None:
         raise UsageError("--box belongs to one photo; give just that one")
+    if options.group is not None and options.by == "face":
+        raise UsageError("--group makes one row of several photos; leave out --by face")
     if options.same_person and options.face == "all":
         raise UsageError("--same-person takes one face of each photo, not --face all")
 
@@ -188,7 +199,7 @@ def settle(gallery: Gallery, options: QueryOptions) -> QueryOptions:
     Raises:
         UsageError: they ask for a face among whole photos, for a folder without photos, for a
             distance that no two rows have, for a false match rate where distances are not
-            calibrated, or for an expansion that the gallery does not have.
+            calibrated, or for an expansion or groups that the gallery does not have.
     """
     if gallery.recipe.subject == "photo" and (options.face is not None or options.box is not None):
         raise UsageError(
@@ -197,6 +208,8 @@ def settle(gallery: Gallery, options: QueryOptions) -> QueryOptions:
         )
     check_distance(gallery.recipe, options.max_distance)
     gallery.require(options.where)
+    if options.group is not None:
+        gallery.looks(())
     if options.expand:
         gallery.prepare_expansion()
     if options.fmr is None:
@@ -227,7 +240,7 @@ def warm_up(gallery: Gallery, options: QueryOptions) -> None:
 def look(
     embedder: Embedder,
     name: str,
-    source: PhotoLike | PhotoError,
+    source: PhotoLike | Photo | PhotoError,
     options: QueryOptions,
     draw: Draw | None = None,
 ) -> Probe | QueryResult:
@@ -257,14 +270,16 @@ def look(
     return Probe(photo.facts.content_hash, asked, tuple(chosen), embeddings, notes)
 
 
-def open_photo(source: PhotoLike | PhotoError, limits: PhotoLimits, name: str) -> Photo:
-    """Any kind of photo as pixels; messages call it ``name``.
+def open_photo(source: PhotoLike | Photo | PhotoError, limits: PhotoLimits, name: str) -> Photo:
+    """Any kind of photo as pixels; messages call it ``name``. One that is decoded stays as it is.
 
     Raises:
         PhotoError: it cannot be read.
     """
     if isinstance(source, PhotoError):
         raise source
+    if isinstance(source, Photo):
+        return source
     if isinstance(source, (Image.Image, np.ndarray)):
         return photo_from_array(source, limits)
     try:
@@ -423,8 +438,8 @@ def answers(
     notes = (*probe.notes, *_left_out(gallery, options))
     for number, row in zip(probe.numbers, probe.embeddings, strict=True):
         asked = dataclasses.replace(probe.query, face=number, examples=((name, number),))
-        neighbors = gallery.search(row[None], [name], search)
-        yield QueryResult(asked, neighbors, notes=notes, searched=searched)
+        neighbors = _answer(gallery, row[None], [name], search, options)
+        yield QueryResult(asked, neighbors, None, notes, searched, options.sort == "date")
 
 
 def _left_out(gallery: Gallery, options: QueryOptions) -> tuple[str, ...]:
@@ -446,11 +461,51 @@ def _same_person(
         asked = dataclasses.replace(good[0].query, face=examples[0][1], examples=examples)
         rows = np.concatenate([probe.embeddings for probe in good])
         search = _search(good, options)
-        neighbors = gallery.search(rows, [name for name, _ in examples], search)
+        neighbors = _answer(gallery, rows, [name for name, _ in examples], search, options)
         notes = tuple(note for probe in good for note in probe.notes)
         notes += _left_out(gallery, options)
-        yield QueryResult(asked, neighbors, notes=notes, searched=gallery.size(search.where))
+        searched = gallery.size(search.where)
+        yield QueryResult(asked, neighbors, None, notes, searched, options.sort == "date")
     yield from (probe for probe in probes if isinstance(probe, QueryResult))
+
+
+def _answer(
+    gallery: Gallery,
+    rows: Embeddings,
+    examples: Sequence[str],
+    search: Search,
+    options: QueryOptions,
+) -> tuple[Neighbor, ...]:
+    """The neighbours as the options want them: grouped, sorted."""
+    if options.group is None:
+        neighbors = gallery.search(rows, examples, search)
+    else:
+        neighbors = _grouped(gallery, rows, examples, search)
+    if options.sort == "date":
+        return tuple(sorted(neighbors, key=lambda near: (not near.taken, near.taken, near.rank)))
+    return neighbors
+
+
+def _grouped(
+    gallery: Gallery, rows: Embeddings, examples: Sequence[str], search: Search
+) -> tuple[Neighbor, ...]:
+    """The first ``k`` groups. Their members are looked for among the nearest ``_LOOKED_THROUGH``
+    times ``k`` photos, or as far as there can be any.
+    """
+    from facesearch.gallery.similar import NEAR, fold
+
+    k, fetch = search.k, search.k
+    while True:
+        found = gallery.search(rows, examples, dataclasses.replace(search, k=fetch))
+        folded = fold(found, gallery.looks(found))
+        if k is None or fetch is None or len(found) < fetch:
+            return folded[:k]
+        if len(folded) >= k:
+            # No member lies farther beyond its group's first than the two from each other.
+            beyond = found[-1].distance > folded[k - 1].distance + NEAR
+            if beyond or fetch >= k * _LOOKED_THROUGH:
+                return folded[:k]
+        fetch *= 4
 
 
 def _search(probes: Sequence[Probe], options: QueryOptions) -> Search:

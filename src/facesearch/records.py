@@ -7,15 +7,27 @@ any decoding at a smaller size), x to the right and y down, origin at the top le
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
-"""(height, width, 3) RGB, 0..255, upright."""
-Embeddings = NDArray[np.float32]
-"""(n, dim), rows of unit length where the recipe says so."""
+    Pixels = NDArray[np.uint8]
+    """(height, width, 3) RGB, 0..255, upright."""
+    Embeddings = NDArray[np.float32]
+    """(n, dim), rows of unit length where the recipe says so."""
+else:
+
+    def __getattr__(name: str) -> Any:
+        """The two types above, which need numpy: who completes a word has no time for it."""
+        if name not in ("Pixels", "Embeddings"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import numpy as np
+        from numpy.typing import NDArray
+
+        return NDArray[np.uint8] if name == "Pixels" else NDArray[np.float32]
+
 
 REASONS = {
     "unreadable": "no permission to read it",
@@ -156,6 +168,8 @@ class Neighbor:
     faces (0..1), ``expected_false_matches`` how many faces of other people are to be expected up to
     this distance among those searched, ``band`` both in a word: "likely", "possible" or "unlikely".
     Elsewhere they are None, None and "".
+
+    ``similar`` are photos of the same moment or the same pixels that are folded into this line.
     """
 
     rank: int
@@ -176,6 +190,7 @@ class Neighbor:
     probability: float | None = None
     expected_false_matches: float | None = None
     band: str = ""
+    similar: tuple[Neighbor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +231,7 @@ class QueryError:
 class QueryResult:
     """One query's neighbours, nearest first, or its error. ``searched`` counts the faces (or whole
     photos) among which they were looked for: those that ``--under`` and ``--exclude-self`` leave.
+    With ``by_date`` they are in order of capture time instead; ranks stay those of nearness.
     """
 
     query: Query
@@ -223,6 +239,7 @@ class QueryResult:
     error: QueryError | None = None
     notes: tuple[str, ...] = ()
     searched: int = 0
+    by_date: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,6 +389,43 @@ class Tile:
     view: Pixels
     box: Box | None
     lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceRow:
+    """One face of a store, as it is exported; or a whole photo, without ``face`` and ``box``.
+
+    ``id``, ``path``, ``root``, ``relative_path``, ``also`` and ``face`` are those of ``Neighbor``.
+    ``person`` is the photo's label, else the name of its folder. ``content`` is the hash of the
+    file's bytes in hex, ``landmarks`` those of ``Face``, where known. ``embedding`` is (dim,), None
+    where it was not asked for.
+    """
+
+    id: str
+    path: str
+    root: str
+    relative_path: str
+    also: tuple[str, ...]
+    person: str
+    content: str
+    face: int | None
+    box: Box | None
+    landmarks: tuple[tuple[float, float], ...]
+    score: float
+    sharpness: float
+    width: int
+    height: int
+    taken: str
+    camera: str
+    embedding: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """What a page shows of one photo: the face cut out, and the whole photo, downsized."""
+
+    crop: Pixels
+    view: Pixels
 
 
 @dataclass(frozen=True, slots=True)

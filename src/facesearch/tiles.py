@@ -1,4 +1,4 @@
-"""Pictures for a contact sheet: the face cut out, and the whole photo small with its box."""
+"""Pictures of an answer: the face cut out, and the whole photo small with its box."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 from facesearch.errors import PhotoError
 from facesearch.photos import PhotoLimits, read_photo
-from facesearch.records import Box, Neighbor, Photo, Pixels, Tile
+from facesearch.records import Box, Neighbor, Photo, Pixels, Shown, Tile
 
 SIDE = 192
 """Longest side of a tile's pictures in pixels: what the largest place on a sheet takes."""
@@ -28,6 +28,14 @@ def query_tile(photo: Photo, boxes: Sequence[Box], chosen: int, lines: tuple[str
 
 def neighbor_tile(neighbor: Neighbor, lines: tuple[str, ...], limits: PhotoLimits) -> Tile:
     """A neighbour's tile, from any file of its content; where none is left, one that says so."""
+    photo = photo_of(neighbor, limits)
+    return (
+        unread_tile(lines, photo) if isinstance(photo, str) else _tile(photo, neighbor.box, lines)
+    )
+
+
+def photo_of(neighbor: Neighbor, limits: PhotoLimits) -> Photo | str:
+    """A neighbour's photo, from any file of its content; where none is left, why."""
     why = ""
     for path in (neighbor.path, *neighbor.also):
         try:
@@ -36,9 +44,18 @@ def neighbor_tile(neighbor: Neighbor, lines: tuple[str, ...], limits: PhotoLimit
             why = why or error.reason
             continue
         if neighbor.id.startswith(photo.facts.content_hash.hex()[:16]):
-            return _tile(photo, neighbor.box, lines)
+            return photo
         why = why or "changed since it was indexed"
-    return unread_tile(lines, why)
+    return why
+
+
+def shown(photo: Photo, box: Box | None, sides: tuple[int, int]) -> Shown:
+    """The face of a photo (without a box the photo itself) and the photo, no larger than
+    ``sides``.
+    """
+    face, view = sides
+    crop = photo.pixels if box is None else around(photo, box)
+    return Shown(_fitted(crop, face), _fitted(photo.pixels, view))
 
 
 def unread_tile(lines: tuple[str, ...], why: str) -> Tile:

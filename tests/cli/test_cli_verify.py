@@ -189,7 +189,7 @@ def test_names_cannot_steer_a_terminal(program, calibrated, red, folder):
 def test_help_has_examples(program):
     done = program("verify", "--help")
     assert "facesearch verify passport.jpg selfie.jpg\n" in done.out
-    assert "4: different people" in done.out
+    assert "4 different people" in done.out
 
 
 @pytest.mark.weights

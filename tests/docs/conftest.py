@@ -46,7 +46,8 @@ def shell(reader_folder: Path, tmp_path: Path) -> Shell:
         "HOME": str(tmp_path / "home"),
         "FACESEARCH_HOME": str(cache),
     }
-    environment.pop("FACESEARCH_STORE", None)
+    for name in ("FACESEARCH_STORE", "FACESEARCH_NO_SETTINGS", "XDG_CONFIG_HOME"):
+        environment.pop(name, None)
 
     def run(command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

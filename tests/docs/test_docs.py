@@ -18,6 +18,7 @@ PROGRAMS = Path(sys.executable).parent
 NOT_RUN = re.compile(r"^(\./)?(scripts/|\.ci/|\.venv/|python3? -m (venv|pip)\b|git )")
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]+")
 HOSTS = {
+    "127.0.0.1",
     "arxiv.org",
     "doi.org",
     "github.com",

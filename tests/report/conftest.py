@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from browsing import started_browser
 
 from facesearch.records import (
     Box,
@@ -36,6 +37,12 @@ _NEIGHBOR = Neighbor(
     score=0.99987,
     example="me.jpg",
 )
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with started_browser() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -90,6 +90,7 @@ def test_the_whole_document(report_of, found, failed, coverage):
                         "taken": "2019-07-01T12:30:00",
                         "score": 0.9999,
                         "example": "me.jpg",
+                        "similar": [],
                     }
                 ],
                 "searched": 15767,
@@ -177,6 +178,7 @@ def test_csv_has_a_row_for_each_neighbour_and_each_failure(report_of, found, nei
         "taken": "2019-07-01T12:30:00",
         "score": "0.9999",
         "example": "me.jpg",
+        "similar": "",
         "error": "",
     }
     assert json.loads(rows[1]["also"]) == ["/b", "/c,d"]

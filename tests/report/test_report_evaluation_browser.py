@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from browsing import FAINT_TEXTS
 from made_evaluation import invented, made_evaluation
 
 from facesearch.report.evaluation import write_report
@@ -15,14 +14,6 @@ from facesearch.report.evaluation import write_report
 HOSTILE = "<img src=x onerror=alert(1)>\u202e_Ms_'\"&"
 LONG = "Verylongname" * 12
 WIDTHS = (1280, 390)
-
-
-def browser_program() -> str:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
-    if found is None:
-        missing = "no chromium; install the package chromium"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
-    return found
 
 
 def picture(path, box):
@@ -43,21 +34,6 @@ def address(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     write_report(replace(made, systems=systems), folder, picture)
     return (folder / "index.html").as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    program = browser_program()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        # Neither its own sandbox nor a network: the page is ours and must need none.
-        browser = playwright.chromium.launch(
-            executable_path=program,
-            args=["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND"],
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -115,7 +91,7 @@ def test_words_stand_out_from_their_ground(opened):
     """WCAG AA: 4.5 to 1 for text."""
     for scheme in ("light", "dark"):
         page, _, _ = opened(scheme=scheme)
-        assert page.evaluate(_FAINT_TEXTS) == []
+        assert page.evaluate(FAINT_TEXTS) == []
 
 
 def test_policy_forbids_scripts_and_fetching(opened):
@@ -161,30 +137,3 @@ _STICKING_OUT = """() => [...document.querySelectorAll('.tile')].slice(0, 80).fi
     return inner.right > outer.right + 1 || inner.bottom > outer.bottom + 1;
   });
 }).map(tile => tile.textContent)"""
-
-_FAINT_TEXTS = """() => {
-  const numbers = color => color.match(/[\\d.]+/g).map(Number);
-  const light = color => {
-    const [r, g, b] = color.slice(0, 3).map(value => {
-      value /= 255;
-      return value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const ground = element => {
-    for (; element; element = element.parentElement) {
-      const color = numbers(getComputedStyle(element).backgroundColor);
-      if (color.length < 4 || color[3] > 0.99) return color;
-    }
-    return [255, 255, 255];
-  };
-  const faint = new Set();
-  for (const element of document.querySelectorAll('body *')) {
-    const own = [...element.childNodes].some(node => node.nodeType == 3 && node.data.trim());
-    if (!own) continue;
-    const a = light(numbers(getComputedStyle(element).color)), b = light(ground(element));
-    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (contrast < 4.5) faint.add(element.tagName + '.' + element.className);
-  }
-  return [...faint];
-}"""

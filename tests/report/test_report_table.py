@@ -263,3 +263,25 @@ def test_the_present_is_the_default(report_of, coverage):
     moment = datetime.now().astimezone().isoformat()
     report = report_of(coverage=replace(coverage, indexed_at=moment))
     assert b"indexed today" in render_query(report, "table")
+
+
+def test_folded_photos_are_a_column(report_of, found, neighbor, now):
+    folded = neighbor(similar=(neighbor(),) * 11)
+    lines = render_query(report_of(found(folded, neighbor(rank=2))), "table", now).decode()
+    head, first, second = lines.splitlines()[1:4]
+    assert head.split()[:4] == ["rank", "similarity", "distance", "similar"]
+    assert "  +11  " in first
+    assert "+" not in second
+    assert b"similar " not in render_query(report_of(found(neighbor())), "table", now)
+
+
+def test_in_order_of_time_no_line_says_where_matches_end(report_of, found, neighbor, now):
+    near = [
+        neighbor(rank=rank, distance=rank / 10, expected_false_matches=expected, band="possible")
+        for rank, expected in ((3, 1.5), (1, 0.01), (2, 0.2))
+    ]
+    by_date = replace(found(*near), by_date=True)
+    text = render_query(report_of(by_date), "table", now).decode()
+    assert "beyond here" not in text
+    assert "about 1.5 false matches" in text
+    assert "beyond here" in render_query(report_of(found(*near)), "table", now).decode()

@@ -85,7 +85,7 @@ def pull_command(name: str, folder: Path | None, source: Path | None, as_json: b
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def check_command(context: click.Context, folder: Path, kind: str | None, as_json: bool) -> None:
-    """Count the photos and people of a folder and name what is missing of LFW."""
+    """Count photos and people of a folder; say what LFW lacks there."""
     found = check_folder(folder, None if kind is None else kind == "lfw")
     complete = None if found.lfw is None else found.lfw.complete
     if as_json:

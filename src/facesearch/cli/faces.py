@@ -57,13 +57,7 @@ def faces(
     offline: bool,
     as_json: bool,
 ) -> int:
-    """Show the faces on photos: boxes, landmarks, scores, sharpness.
-
-    \b
-    facesearch faces family.jpg
-    facesearch faces family.jpg --draw numbered.png
-    facesearch faces ~/Pictures/2019 --crops faces --json
-    """  # noqa: D301 - click reads the escape
+    """Show the faces on photos: boxes, landmarks, scores, sharpness."""
     from facesearch import finding
     from facesearch.index_options import IndexOptions
     from facesearch.report.found_faces import faces_json, faces_table

@@ -33,9 +33,9 @@ def cluster_address(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> str | None:
     """Refuses an address that no cluster engine knows, before anything is read."""
-    from facesearch.clusters import engine_of
-
     if value is not None:
+        from facesearch.clusters import engine_of
+
         engine_of(value)
     return value
 

@@ -13,23 +13,32 @@ import sys
 import traceback
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from facesearch import __version__
+from facesearch.cli.manual import SECTIONS, summary
 from facesearch.cli.passphrases import passphrase_options, passphrases
+from facesearch.cli.settable import COMPLETING, settable, settable_options
 from facesearch.errors import EXIT_FAILED, EXIT_INTERRUPTED, FacesearchError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "index": "index",
     "query": "query",
+    "serve": "serve",
     "verify": "verify",
     "faces": "faces",
     "eval": "evaluate",
     "train": "train",
     "info": "info",
+    "export": "export",
     "check": "check",
     "doctor": "doctor",
+    "completion": "completion",
     "repair": "repair",
     "push": "push",
     "pull": "pull",
@@ -43,10 +52,15 @@ COMMANDS = {
     "datasets": "datasets",
 }
 """Command -> its file and the name of its function there."""
+_ANYWHERE = ("--debug", "--keyring", "--no-settings")
 
 
 class _Commands(click.Group):
     """Loads a command's file only when that command, or the list of all, is asked for."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.params = settable_options(self.params, ())
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -55,8 +69,24 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"facesearch.cli.{cmd_name}")
-        command: click.Command = getattr(module, COMMANDS[cmd_name])
-        return command
+        return settable(getattr(module, COMMANDS[cmd_name]), (cmd_name,))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands and options that begin so; no command's file is loaded for it."""
+        from click.shell_completion import CompletionItem
+
+        found = [
+            CompletionItem(name, help=summary(name))
+            for name in COMMANDS
+            if name.startswith(incomplete)
+        ]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands by task, a line each; their files are not loaded for it."""
+        for task, lines in SECTIONS.items():
+            with formatter.section(task):
+                formatter.write_dl(list(lines.items()))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -71,16 +101,23 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="facesearch")
 @click.option("--debug", is_flag=True, help="Show log messages, and tracebacks of errors.")
+@click.option("--no-settings", is_flag=True, help="Read no settings file.")
 @passphrase_options
 @click.pass_context
 def facesearch(
-    context: click.Context, debug: bool, passphrase_file: Path | None, keyring: bool
+    context: click.Context,
+    debug: bool,
+    no_settings: bool,
+    passphrase_file: Path | None,
+    keyring: bool,
 ) -> None:
     """Find a person's photos in your own folders, on your own machine.
 
     \b
     facesearch index ~/Pictures          find every face, once
     facesearch query grandma.jpg -k 25   the 25 photos nearest to a face
+
+    facesearch COMMAND --help has examples, and the variables that options may come from.
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no face found, 4 different people (verify),
     130 interrupted.
@@ -96,13 +133,18 @@ def main() -> None:
     """Runs the command line and exits with its code."""
     with contextlib.suppress(AttributeError, ValueError):
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as cleanly as Ctrl-C
+    asked = os.environ.get(COMPLETING)
+    if asked:  # by a shell, for what may stand at the cursor
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(facesearch, {}, "facesearch", COMPLETING, asked))
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
     """Runs one command line; the exit code."""
     arguments = _program_options_first(arguments)
-    debug = "--debug" in arguments
+    debug = "--debug" in arguments or _wants_debug(os.environ.get("FACESEARCH_DEBUG", ""))
     try:
         # Not facesearch.main, which takes any broken pipe, a worker's too, for a reader that left.
         with facesearch.make_context("facesearch", arguments) as context:
@@ -120,12 +162,16 @@ def run(arguments: list[str]) -> int:
         return _fail(error, debug)
 
 
+def _wants_debug(variable: str) -> bool:
+    return variable.strip().lower() in ("1", "true", "t", "yes", "y", "on")
+
+
 def _refuse(error: click.ClickException) -> int:
     """Tells in one line what is wrong with the command line; the exit code."""
     from facesearch.cli.stores import say
 
     message = error.format_message()
-    if "\n" in message:  # the whole help, where no command was named
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
         error.show()
         return error.exit_code
     context = getattr(error, "ctx", None)
@@ -151,7 +197,7 @@ def _program_options_first(arguments: list[str]) -> list[str]:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     first, rest, given = [], [], iter(arguments[:end])
     for argument in given:
-        if argument in ("--debug", "--keyring") or argument.startswith("--passphrase-file="):
+        if argument in _ANYWHERE or argument.startswith("--passphrase-file="):
             first.append(argument)
         elif argument == "--passphrase-file":
             first += [argument, *itertools.islice(given, 1)]

@@ -61,8 +61,9 @@ def list_command(as_json: bool) -> None:
 def pull_command(
     names: tuple[str, ...], source: Path | None, sha256: str | None, as_json: bool
 ) -> None:
-    """Bring weights into the cache folder, and draw their graphs (facenet-128 where none is
-    named).
+    """Bring weights into the cache folder, and draw their graphs.
+
+    Where none is named, those of facenet-128.
     """
     if source is not None and len(names) > 1:
         raise UsageError("--from FILE brings one model; name one, or none")
@@ -86,7 +87,7 @@ def pull_command(
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def verify_command(names: tuple[str, ...], as_json: bool) -> None:
-    """Check the SHA-256 of every file that is here, or of those named, and of their graphs."""
+    """Check the SHA-256 of what is here, or of what is named."""
     wanted = names or weights.load_manifest()
     rows = [_row(weights.verify(name), hashed=True) for name in wanted]
     if as_json:

@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from facesearch.addresses import StoreName
+from facesearch.cli.answer_page import Page, PagePictures, page_options
 from facesearch.cli.numbers import number
 from facesearch.cli.pictures import NoPictures, NumberedPictures, draw_sheets, require_sheet
+from facesearch.cli.preview import preview_option, previewer_for
 from facesearch.cli.runtimes import detail_choice, runtime_choices
 from facesearch.cli.stores import (
     existing_gallery,
@@ -27,6 +30,7 @@ from facesearch.cli.stores import (
     warn_of_plain,
     warn_of_plain_output,
 )
+from facesearch.cli.taking import Taking, prepare, take, taking_options
 from facesearch.cli.transfer import report_line, transfer_bar
 from facesearch.errors import EXIT_FAILED, EXIT_NO_FACE, PhotoError, UsageError
 from facesearch.locations import Address, as_location, is_address, join
@@ -34,6 +38,7 @@ from facesearch.records import Box, QueryReport, QueryResult
 from facesearch.search import AUTO, QUERY_BACKENDS
 
 if TYPE_CHECKING:
+    from facesearch.collecting import Chosen, CollectOptions
     from facesearch.gallery import Gallery
     from facesearch.index_options import IndexOptions
     from facesearch.querying import Asked, Embedder
@@ -135,6 +140,18 @@ def box_option(context: click.Context, parameter: click.Parameter, value: str | 
     help="Only photos of this person, by label or name of the folder; repeatable.",
 )
 @click.option(
+    "--group",
+    type=click.Choice(["similar"]),
+    help="similar: copies and photos of one moment become one row (+11).",
+)
+@click.option(
+    "--sort",
+    type=click.Choice(["distance", "date"]),
+    default="distance",
+    show_default=True,
+    help="Order of the rows: nearest first, or by capture time.",
+)
+@click.option(
     "--expand", is_flag=True, help="Average every face with its nearest in the store first."
 )
 @click.option("--yes", is_flag=True, help="Do not ask before --expand compares very many faces.")
@@ -160,6 +177,9 @@ def box_option(context: click.Context, parameter: click.Parameter, value: str | 
     metavar="FILE.png",
     help="Draw the query and its neighbours.",
 )
+@page_options
+@preview_option
+@taking_options
 @click.option(
     "--backend",
     type=click.Choice(QUERY_BACKENDS),
@@ -178,6 +198,9 @@ def query(
     format_: Format,
     as_json: bool,
     contact_sheet: Path | None,
+    page: Page | None,
+    preview: bool,
+    taking: Taking | None,
     backend: str,
     device: str,
     runtime: str,
@@ -196,7 +219,6 @@ def query(
     from facesearch.gallery.npz import note_of
     from facesearch.gallery.opening import open_gallery
     from facesearch.index_options import IndexOptions
-    from facesearch.report import escape_lines, render_query
     from facesearch.runtimes import RuntimeOptions
 
     format_ = _one_format(format_, as_json)
@@ -211,22 +233,77 @@ def query(
     querying.check_space(gallery)
     asked = dict(asked_photos(photos, offline))
     warn_of_plain_output(path)
-    if contact_sheet is not None:
-        require_sheet(contact_sheet)
-        warn_of_plain(path, contact_sheet)
+    outputs = Outputs(contact_sheet, page, None if taking is None else taking(offline))
+    outputs.require(path)
+    previewer = previewer_for(format_) if preview else None
     on = RuntimeOptions(runtime, device, cores(), precision)
     looked = IndexOptions(min_score=min_score, detail=detail)
     embedder = embedder_for(gallery, on, looked, offline)
     report = querying.query(gallery, embedder, [*asked.items()], options, _pictures(path))
+    chosen = outputs.choose(report, options.max_distance is not None)
     _tell(report, format_)
+    if previewer is None:
+        _print(report, format_)
+    else:
+        previewer(report, embedder.limits, offline)
+    failed = outputs.make(report, PagePictures(asked, embedder, offline), chosen)
+    return failed or _exit_code(report.results)
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a query leaves beside what it prints."""
+
+    sheet: Path | None
+    page: Page | None
+    taking: CollectOptions | None
+
+    def require(self, store: StoreName) -> None:
+        """Refuses what cannot be written, before anything is done for it.
+
+        Raises:
+            FacesearchError: it cannot be.
+        """
+        if self.sheet is not None:
+            require_sheet(self.sheet)
+            warn_of_plain(store, self.sheet)
+        if self.page is not None:
+            self.page.require(store)
+        if self.taking is not None:
+            prepare(store, self.taking)
+
+    def choose(self, report: QueryReport, bounded: bool) -> Chosen | None:
+        """Which photos are taken; ``bounded``: the search was told how far to look.
+
+        Raises:
+            UsageError: that is not clear.
+        """
+        from facesearch import collecting
+
+        return None if self.taking is None else collecting.choose(report, self.taking, bounded)
+
+    def make(self, report: QueryReport, pictures: PagePictures, chosen: Chosen | None) -> int:
+        """Makes all of it; the exit code.
+
+        Raises:
+            FacesearchError: something cannot be written.
+        """
+        if self.sheet is not None:
+            sources, embedder = pictures.sources, pictures.embedder
+            draw_sheets(report, sources, embedder, self.sheet, pictures.offline)
+        if self.page is not None:
+            self.page.write(report, pictures)
+        return 0 if self.taking is None or chosen is None else take(chosen, self.taking)
+
+
+def _print(report: QueryReport, format_: Format) -> None:
+    from facesearch.report import escape_lines, render_query
+
     rendered = render_query(report, format_)
     if format_ != "paths0" and _is_read():  # programs get names as they are, people not
         rendered = escape_lines(rendered)
     sys.stdout.buffer.write(rendered)
     sys.stdout.buffer.flush()
-    if contact_sheet is not None:
-        draw_sheets(report, asked, embedder, contact_sheet, offline)
-    return _exit_code(report.results)
 
 
 def _pictures(store: StoreName) -> NumberedPictures | NoPictures | None:

@@ -21,6 +21,8 @@ class _ListFirst(click.Group):
     """Takes options without a command for those of ``list``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing and not args:  # a shell asks what may follow
+            return super().parse_args(ctx, args)
         if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
             args = ["list", *args]
         return super().parse_args(ctx, args)
@@ -35,7 +37,7 @@ def roots() -> None:
 @store_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def list_command(store: StoreName | None, as_json: bool) -> None:
-    """List the folders, whether they are there, and how many photos each has."""
+    """List the folders, whether they are there, and their photos."""
     from dataclasses import asdict
 
     from facesearch.gallery.facts import roots_of

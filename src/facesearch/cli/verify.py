@@ -77,15 +77,7 @@ def verify(
     offline: bool,
     as_json: bool,
 ) -> int:
-    """Say whether photos A and B show one person ("-" reads one from standard input).
-
-    Exit code 0: the same person. 4: different people. 3: no face on one of them. 1: failed.
-
-    \b
-    facesearch verify passport.jpg selfie.jpg
-    facesearch verify passport.jpg family.jpg --face-b 2
-    facesearch verify passport.jpg selfie.jpg --fmr 1e-4 --json
-    """  # noqa: D301 - click reads the escape
+    """Say whether photos A and B show one person ("-" reads one from standard input)."""
     from facesearch import verifying
     from facesearch.index_options import IndexOptions, looking_spec
     from facesearch.processing import LazyPipeline

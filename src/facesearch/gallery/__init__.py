@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from facesearch.recipes import Recipe
 from facesearch.records import Coverage, Embeddings, Neighbor, StoreSummary
 
@@ -46,6 +49,16 @@ class Search:
     where: Where = Where()
     expand: bool = False
     own: frozenset[bytes] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What says whether two answers show the same moment: ``pixels`` is the hash of the photo's
+    upright pixels, ``row`` the (dim,) embedding of the face.
+    """
+
+    pixels: bytes
+    row: NDArray[np.float32]
 
 
 class Gallery(Protocol):
@@ -101,6 +114,14 @@ class Gallery(Protocol):
 
         Raises:
             UsageError: the gallery holds no faces, or so many that somebody must agree first.
+            StoreError: the rows are damaged.
+        """
+
+    def looks(self, neighbors: Sequence[Neighbor]) -> list[Look]:
+        """How each of these answers looks, for ``facesearch.gallery.similar``.
+
+        Raises:
+            UsageError: this gallery cannot say it.
             StoreError: the rows are damaged.
         """
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facesearch.gallery import Search, Where
+from facesearch.gallery import Look, Search, Where
 from facesearch.gallery.beside import beside
 from facesearch.gallery.codes import Part, parts_of
 from facesearch.gallery.facts import coverage_of, summary_of
@@ -111,6 +111,12 @@ class NpzGallery:
     def distance_at(self, fmr: float) -> float:
         """The distance for a false match rate; see ``Gallery.distance_at``."""
         return self._sureness.distance_at(fmr)
+
+    def looks(self, neighbors: Sequence[Neighbor]) -> list[Look]:
+        """How answers look; see ``Gallery.looks``."""
+        from facesearch.gallery.similar import looks_of
+
+        return looks_of(self.store, neighbors)
 
     def search(
         self, embeddings: Embeddings, examples: Sequence[str], search: Search

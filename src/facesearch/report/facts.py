@@ -125,6 +125,7 @@ def neighbor_facts(neighbor: Neighbor) -> dict[str, Any]:
         "taken": neighbor.taken,
         "score": rounded(neighbor.score, 4),
         "example": neighbor.example,
+        "similar": [neighbor_facts(other) for other in neighbor.similar],
     }
 
 

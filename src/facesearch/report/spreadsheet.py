@@ -34,6 +34,7 @@ COLUMNS = (
     "taken",
     "score",
     "example",
+    "similar",
     "error",
 )
 # The full-width forms start a formula in some locales.
@@ -60,43 +61,46 @@ def render(report: QueryReport, now: datetime) -> bytes:
 
 
 def _rows(result: QueryResult) -> list[list[Cell]]:
-    query: list[Cell] = [_path(result.query.path), result.query.face]
+    query: list[Cell] = [path_cell(result.query.path), result.query.face]
     if result.error is not None:
         blanks: list[Cell] = [None] * (len(COLUMNS) - len(query) - 1)
-        return [[*query, *blanks, _text(f"{result.error.code}: {result.error.message}")]]
+        return [[*query, *blanks, text_cell(f"{result.error.code}: {result.error.message}")]]
     return [[*query, *_cells(neighbor), None] for neighbor in result.neighbors]
 
 
 def _cells(neighbor: Neighbor) -> list[Cell]:
     return [
         neighbor.rank,
-        _text(neighbor.id),
-        _path(neighbor.path),
-        _path(neighbor.root),
-        _path(neighbor.relative_path),
+        text_cell(neighbor.id),
+        path_cell(neighbor.path),
+        path_cell(neighbor.root),
+        path_cell(neighbor.relative_path),
         json.dumps(neighbor.also) if neighbor.also else None,
         neighbor.face,
         rounded(neighbor.distance, 6),
         rounded(neighbor.similarity, 6),
         rounded(neighbor.probability, 6),
         significant(neighbor.expected_false_matches, 4),
-        _text(neighbor.band) or None,
+        text_cell(neighbor.band) or None,
         *(box_facts(neighbor.box) or [None] * 4),
         neighbor.width,
         neighbor.height,
-        _text(neighbor.taken),
+        text_cell(neighbor.taken),
         rounded(neighbor.score, 4),
-        _path(neighbor.example),
+        path_cell(neighbor.example),
+        json.dumps([other.path for other in neighbor.similar]) if neighbor.similar else None,
     ]
 
 
-def _path(path: str) -> str:
+def path_cell(path: str) -> str:
+    """A path that does no harm in a spreadsheet."""
     # "-" alone stands for standard input and is no formula.
     formula = path != "-" and path.startswith(_FORMULA_STARTS)
     return escape(f"./{path}" if formula else path)
 
 
-def _text(text: str) -> str:
+def text_cell(text: str) -> str:
+    """Text that does no harm in a spreadsheet."""
     return escape(plain_text(text))
 
 

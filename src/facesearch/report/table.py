@@ -59,6 +59,14 @@ def _progress(progress: Progress | None) -> str:
 
 
 def _block(result: QueryResult) -> list[str]:
+    if not result.neighbors:
+        return headline(result)
+    with_example = len(result.query.examples) > 1
+    return [*headline(result), *_grid(result, with_example), *closing(result)]
+
+
+def headline(result: QueryResult) -> list[str]:
+    """What was searched, or why nothing was found."""
     notes = [f"note: {escape(note)}" for note in result.notes]
     if result.error is not None:
         message = result.error.message
@@ -67,14 +75,11 @@ def _block(result: QueryResult) -> list[str]:
             escape(message) if named else message_with_path(result.query.path, message),
             *notes,
         ]
-    lines = [_headline(result.query), *notes]
-    if not result.neighbors:
-        return [*lines, "no neighbours"]
-    with_example = len(result.query.examples) > 1
-    return [*lines, *_grid(result, with_example), *_closing(result)]
+    nothing = [] if result.neighbors else ["no neighbours"]
+    return [_asked(result.query), *notes, *nothing]
 
 
-def _headline(query: Query) -> str:
+def _asked(query: Query) -> str:
     if len(query.examples) > 1:
         shown = [escape(path) for path, _ in query.examples[:_EXAMPLES_SHOWN]]
         return (
@@ -114,6 +119,8 @@ def _columns(neighbors: Sequence[Neighbor], with_example: bool) -> list[_Column]
     if any(neighbor.similarity is not None for neighbor in neighbors):
         columns.append(_Column("similarity", True, _similarity_cell))
     columns.append(_Column("distance", True, lambda neighbor: f"{neighbor.distance:.3f}"))
+    if any(neighbor.similar for neighbor in neighbors):
+        columns.append(_Column("similar", True, similar_cell))
     if any(neighbor.band for neighbor in neighbors):
         columns.append(_Column("band", False, lambda neighbor: escape(neighbor.band)))
     if any(neighbor.face is not None for neighbor in neighbors):
@@ -123,6 +130,11 @@ def _columns(neighbors: Sequence[Neighbor], with_example: bool) -> list[_Column]
     if with_example:
         columns.append(_Column("nearest to", False, _example_cell))
     return columns
+
+
+def similar_cell(neighbor: Neighbor) -> str:
+    """How many photos are folded into the line: "+11"."""
+    return f"+{len(neighbor.similar):,}" if neighbor.similar else ""
 
 
 def _similarity_cell(neighbor: Neighbor) -> str:
@@ -156,7 +168,8 @@ def _grid(result: QueryResult, with_example: bool) -> list[str]:
     expected = 0.0
     for front, neighbor in zip(fronts[1:], neighbors, strict=True):
         before, expected = expected, neighbor.expected_false_matches or 0.0
-        lines += _passed(before, expected, result.searched)
+        if not result.by_date:  # in that order they are passed nowhere
+            lines += _passed(before, expected, result.searched)
         lines.append(f"{front}  {escape(neighbor.path)}")
         lines += [f"{indent}also {escape(path)}" for path in neighbor.also[:_COPIES_SHOWN]]
         if len(neighbor.also) > _COPIES_SHOWN:
@@ -176,9 +189,12 @@ def _passed(before: float, now: float, searched: int) -> list[str]:
     return []
 
 
-def _closing(result: QueryResult) -> list[str]:
-    """How many false matches the last row's distance brings, where that is known."""
-    expected = result.neighbors[-1].expected_false_matches
+def closing(result: QueryResult) -> list[str]:
+    """How many false matches the farthest row's distance brings, where that is known."""
+    if not result.neighbors:
+        return []
+    farthest = max(result.neighbors, key=lambda neighbor: neighbor.distance)
+    expected = farthest.expected_false_matches
     if expected is None:
         return []
     return [f"{_false_matches(expected)} among {_faces(result.searched)} at this distance"]

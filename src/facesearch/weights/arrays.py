@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from facesearch.errors import UsageError, WeightsError
 from facesearch.weights.manifest import find
 from facesearch.weights.pull import path_of, remedy
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def load_arrays(name: str) -> list[NDArray[Any]]:
@@ -36,5 +36,6 @@ def load_arrays(name: str) -> list[NDArray[Any]]:
             f"run: {remedy(name)}"
         )
     import joblib
+    import numpy as np
 
     return [np.asarray(array) for array in joblib.load(io.BytesIO(data))]

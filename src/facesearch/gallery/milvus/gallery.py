@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from facesearch.addresses import EngineAddress
 from facesearch.errors import RecipeMismatchError, UsageError
-from facesearch.gallery import Search, Where
+from facesearch.gallery import Look, Search, Where
 from facesearch.gallery.facts import summary_of
 from facesearch.gallery.hits import (
     Hit,
@@ -120,6 +120,17 @@ class MilvusGallery:
     def distance_at(self, fmr: float) -> float:
         """The distance for a false match rate; see ``Gallery.distance_at``."""
         return self._sureness.distance_at(fmr)
+
+    def looks(self, neighbors: Sequence[Neighbor]) -> list[Look]:
+        """How answers look, which an engine does not tell.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(
+            f"{self.summary().path}: --group similar needs a store file; "
+            f"facesearch pull {self.summary().path} FILE, then query that"
+        )
 
     def prepare_expansion(self) -> None:
         """Refuses: averages need every row here.

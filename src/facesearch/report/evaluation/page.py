@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 from facesearch.report.evaluation import answers, cells
@@ -26,8 +23,8 @@ from facesearch.report.evaluation.rows import (
     without_results,
 )
 from facesearch.report.evaluation.tables import Table, all_tables, overview
-from facesearch.report.evaluation.thumbnails import Pictures, Thumbnails, data_uri
-from facesearch.report.terminal import escape
+from facesearch.report.evaluation.thumbnails import Pictures, Thumbnails
+from facesearch.report.pages import data_uri, inline, template
 from facesearch.report.wording import count
 from facesearch.results import Evaluation, Measure
 
@@ -86,16 +83,15 @@ def render(
     """
     from markupsafe import Markup
 
-    style = (files("facesearch.report") / "templates" / "evaluation.css").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
+    style = inline("evaluation.css")
     found = [one for row in result_rows(evaluation) for one in row.identifications.values()]
     thumbnails = Thumbnails(picture, count_pictures(found))
     # Markup for our own text alone; all else is escaped.
     return str(
-        _template().render(
+        template("evaluation.html").render(
             evaluation=evaluation,
-            css=Markup(style),
-            style_hash=Markup(f"sha256-{digest}"),
+            css=style.text,
+            style_hash=style.hash,
             generator=Markup(MARK),
             side=thumbnails.side,
             summary=_summary(evaluation),
@@ -109,25 +105,6 @@ def render(
             identical=_identical(evaluation),
         )
     )
-
-
-def _template() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("facesearch.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_visible,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("evaluation.html")
-
-
-def _visible(value: object) -> object:
-    """Text with what steers or misleads made visible, as on a terminal."""
-    return escape(value) if type(value) is str else value
 
 
 def _summary(evaluation: Evaluation) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Callable
 
 from PIL import Image, ImageOps
 
 from facesearch.records import Pixels
+from facesearch.report.pages import data_uri
 from facesearch.results import FourNumbers
 
 Pictures = Callable[[str, FourNumbers | None], Pixels | None]
@@ -42,8 +42,3 @@ class Thumbnails:
         written = io.BytesIO()
         small.save(written, format="WEBP", quality=self._quality, method=4)
         return data_uri("image/webp", written.getvalue())
-
-
-def data_uri(kind: str, content: bytes) -> str:
-    """The content inside an address, so that nothing is fetched."""
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
