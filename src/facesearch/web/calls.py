@@ -65,6 +65,15 @@ def searching_calls(room: Room) -> APIRouter:
             checked(NoFields, body.fields)
             return plain(await room.work.run(room.service.faces, body.photo()))
 
+    @calls.get("/faces/{token}", responses=describing.answers("The photo, upright.", "image/jpeg"))
+    async def asked_photo(
+        token: Annotated[str, Path(max_length=64)],
+        side: Annotated[int, Query(ge=16, le=8192)] = 1600,
+    ) -> Response:
+        """A photo that was looked at, as JPEG, while the server remembers it."""
+        data = await room.showing.run(room.service.asked_photo, token, side)
+        return Response(data, media_type="image/jpeg")
+
     @calls.post("/search", openapi_extra=describing.SEARCH)
     async def search(request: Request) -> Response:
         """The photos nearest to a face: of a photo, of one looked at before, or of the store.

@@ -119,6 +119,10 @@ class Service:
             ],
         }
 
+    def asked_photo(self, token: str, side: int) -> bytes:
+        """A photo that was looked at, as a JPEG: browsers cannot show every kind."""
+        return shown.jpeg_of(self._known.get(token).photo, side)
+
     def search(self, form: SearchForm, body: Body) -> dict[str, Any]:
         """A page of neighbours."""
         given = [form.token, form.embedding, form.id, body.photos.get("photo")]
