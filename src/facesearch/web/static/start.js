@@ -5,6 +5,7 @@ import { byId, count, dateOf, make } from "./dom.js";
 import { addressOf } from "./route.js";
 
 const FACES = 12;
+const AMONG = 300;
 
 /** Says what is searched. */
 export function sayStore(store) {
@@ -14,12 +15,14 @@ export function sayStore(store) {
     : "There are no faces yet. Index a folder first, under Photos.";
 }
 
-/** Some faces of the store: those around a point that nobody chose. */
+/** Some faces of the store: of those around a point that nobody chose, which may be one person's. */
 export async function showSome(store) {
   const embedding = Array.from({ length: store.dim }, () => Math.random() - 0.5);
-  const { neighbors } = await postJson("/api/search", { embedding, k: FACES });
-  byId("some").hidden = neighbors.length === 0;
-  byId("some-faces").replaceChildren(...neighbors.map(({ id, photo, face }) => make("li", {},
+  const { neighbors } = await postJson("/api/search", { embedding, k: AMONG });
+  const some = neighbors.map((each) => [Math.random(), each]).sort(([one], [other]) => one - other)
+    .slice(0, FACES).map(([, each]) => each);
+  byId("some").hidden = some.length === 0;
+  byId("some-faces").replaceChildren(...some.map(({ id, photo, face }) => make("li", {},
     make("a", { href: addressOf({ view: "face", id }) },
       make("img", { src: cropOf(photo, face, 200), alt: "Search a face of your photos", loading: "lazy", width: 96, height: 96 })))));
 }
