@@ -118,7 +118,8 @@ export class Indexing {
     }
     bar.max = total;
     bar.value = done;
-    said.textContent = `Indexing ${Math.floor((100 * done) / total)} %`;
+    const word = make("span", { class: "long", text: "Indexing " });
+    said.replaceChildren(word, `${Math.floor((100 * done) / total)} %`);
     if (byId("cancel").disabled) return;
     const parts = [`${count(done)} of ${count(total, "photo")}`, count(faces, "face")];
     if (failed) parts.push(`${count(failed)} could not be used`);

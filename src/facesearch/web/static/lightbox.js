@@ -49,6 +49,14 @@ export class Lightbox {
     if (this.dialog.open) this.dialog.close();
   }
 
+  /** Closes it where something else is shown next; Back then does not lead to it. Whether it was open. */
+  leave() {
+    const open = this.dialog.open;
+    if (open && history.state?.lightbox) history.replaceState(null, "");
+    this.close();
+    return open;
+  }
+
   #attach() {
     const { dialog, picture } = this;
     byId("box-close").addEventListener("click", () => this.close());

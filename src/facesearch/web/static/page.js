@@ -4,7 +4,7 @@ import { getJson } from "./api.js";
 import { byId } from "./dom.js";
 import { Indexing } from "./indexing.js";
 import { addressOf, readRoute } from "./route.js";
-import { noteProblem, showProblem, watchTrouble } from "./said.js";
+import { note, noteProblem, showProblem, watchTrouble } from "./said.js";
 import { Searching } from "./searching.js";
 import { attachSelection, Selection } from "./selection.js";
 import { sayStore, showSome } from "./start.js";
@@ -93,7 +93,8 @@ async function openStore() {
 }
 
 /** A run has ended: what was found before may lack what is there now. */
-function indexed() {
+function indexed(outcome) {
+  if (outcome === "done" && !byId("search").hidden) note("The index run is done. Search again to see what is new.");
   searching.forget();
   someShown = false;
   if (byId("store").hidden) stored(true).catch(noteProblem);
@@ -119,10 +120,14 @@ function followLinks() {
 }
 
 history.scrollRestoration = "manual";
+if (history.state?.lightbox) history.replaceState(null, "");  // it was open when the page was loaded anew
 attachSelection(selection);
 attachUpload((file) => searching.came(file));
 watchTrouble(() => {
+  byId("start-said").replaceChildren();
   if (!byId("start").hidden) openStart();
+  else if (!byId("store").hidden) openStore();
+  else searching.resume();
   indexing.join().catch(() => {});
 });
 byId("others").addEventListener("click", () => stored().then(showSome).catch(noteProblem));

@@ -24,6 +24,7 @@ export class Searching {
   #coming = null;
   #shown = null;  // the photo that is drawn, where it is one that came
   #lastToggled = 0;
+  #again = null;  // what the server was too far away for
   #toFound = false;  // whether the focus goes to what is found
 
   constructor(selection, page) {
@@ -51,7 +52,7 @@ export class Searching {
 
   /** A photo came: its faces are looked for; a single one is searched for at once. */
   async came(file) {
-    this.lightbox.close();
+    this.lightbox.leave();
     this.leave();
     this.#coming?.abort();
     const coming = new AbortController();
@@ -59,6 +60,7 @@ export class Searching {
     this.#route = null;
     this.#session = null;
     const asked = new Asked(null, { file, name: file.name, faces: [], width: 0, height: 0 });
+    byId("asked-title").textContent = "Your photo";
     this.#shown = asked;
     this.#showPhoto(asked.url, `Your photo ${file.name}`);
     byId("asked-said").textContent = "Looking for faces…";
@@ -104,6 +106,14 @@ export class Searching {
     }
   }
 
+  /** Goes on after the server was gone. */
+  resume() {
+    const again = this.#again;
+    this.#again = null;
+    if (again && !byId("search").hidden) again();
+    else if (this.#session) this.#resume(this.#session);
+  }
+
   /** Whether it shows this already. */
   isAt(route) {
     return !byId("search").hidden && JSON.stringify(route) === JSON.stringify(this.#route);
@@ -128,6 +138,7 @@ export class Searching {
       asked = new Asked(route.photo);
       this.#keep(this.#asked, route.photo, asked, (each) => each.forget());
     }
+    byId("asked-title").textContent = "Your photo";
     this.#shown = asked;
     this.#showPhoto(asked.url, `Your photo ${asked.name}`);
     if (asked.faces === null) {
@@ -153,6 +164,7 @@ export class Searching {
 
   async #showFace(route) {
     const [photo] = route.id.split("-");
+    byId("asked-title").textContent = "A face of your photos";
     this.#shown = null;
     this.#showPhoto(viewOf(photo, 1200), "The photo of the face that is searched for");
     await this.#search(route, (page) => postJson("/api/search", { id: route.id, ...page }));
@@ -230,15 +242,22 @@ export class Searching {
 
   async #more() {
     const session = this.#session;
-    if (session === null || session.next === null) return;
+    if (session === null || session.next === null || session.failed) return;
+    if (session.loading) return;
     try {
       await session.more();
     } catch (problem) {
-      const again = make("button", { type: "button", text: "Try again", on: { click: () => this.#cut() } });
+      session.failed = true;  // or each movement would ask again
+      const again = make("button", { type: "button", text: "Try again", on: { click: () => this.#resume(session) } });
       noteProblem(problem);
       if (this.#session === session) byId("end").replaceChildren(again);
       return;
     }
+    if (this.#session === session) this.#cut();
+  }
+
+  #resume(session) {
+    session.failed = false;
     if (this.#session === session) this.#cut();
   }
 
@@ -262,9 +281,7 @@ export class Searching {
   #searchFromPhoto(id) {
     this.#toFound = true;
     // In place of the photo that is open: Back leads to the neighbours it was one of.
-    const open = history.state?.lightbox;
-    if (open) history.replaceState(null, "");
-    this.lightbox.close();
+    const open = this.lightbox.leave();
     this.page.go({ view: "face", id }, open);
   }
 
@@ -311,10 +328,13 @@ export class Searching {
     this.#toFound = false;
     byId("asked-said").textContent = "";
     const route = this.#route;
-    const again = ["Try again", () => (file ? this.came(file) : this.show(route))];
+    const retry = () => (file ? this.came(file) : this.show(route));
+    this.#again = problem.code === "server-gone" ? retry : null;
+    const again = ["Try again", retry];
     const other = ["Choose another photo", () => byId("choose-other").click()];
     const lasting = ["no-face", "not-a-photo", "damaged", "truncated", "unsupported", "empty", "too-large", "photo-gone", "not-found"];
-    showProblem(byId("search-said"), problem, ...(lasting.includes(problem.code) ? [other] : [again, other]));
+    const choices = problem.code === "unauthorized" ? [] : lasting.includes(problem.code) ? [other] : [again, other];
+    showProblem(byId("search-said"), problem, ...choices);
   }
 
   #keep(kept, key, value, dropped = () => {}) {

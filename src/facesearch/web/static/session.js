@@ -54,6 +54,7 @@ export class Session {
   query = null;
   scroll = 0;
   cut = null;
+  failed = false;  // whether the next page could not be had
   #pages = 0;
   #coming = null;
 
@@ -64,6 +65,10 @@ export class Session {
 
   get begun() {
     return this.query !== null;
+  }
+
+  get loading() {
+    return this.#coming !== null;
   }
 
   /** Loads the next page; null where there is none, and one at a time. */
