@@ -2,8 +2,8 @@
 
     python scripts/measure_page.py STORE PHOTO [--times 10] [--offline]
 
-It starts the server on STORE and prints how long it takes until the page can be used, how long after
-PHOTO was dropped its neighbours are shown (once the server is warm; a photo of one face), and how
+It starts the server on STORE and prints how long it takes until the page can be used, how long
+after PHOTO was dropped its neighbours are shown (once the server is warm; a photo of one face), and how
 long a frame takes while the neighbours are scrolled through. It ends with 1 where the page needs
 more than 2 s or the neighbours more than 0.3 s.
 """
@@ -95,7 +95,7 @@ def started(asked: argparse.Namespace, key: Path) -> tuple[subprocess.Popen[str]
 
 def dropped(page: Any, asked: argparse.Namespace) -> list[float]:
     """Seconds from the drop to the first neighbour's picture; the first time is no measurement."""
-    # A file of the page itself that it does not look at: what is dropped has to come from somewhere.
+    # What is dropped has to come from somewhere: an input that the page does not look at.
     page.evaluate(
         "() => { const one = document.createElement('input'); one.type = 'file';"
         " one.id = 'mine'; document.body.append(one); }"

@@ -128,7 +128,10 @@ def test_a_photo_is_embedded_once_however_many_pages_follow(client, tmp_path, mo
 
 def test_a_photo_that_was_sent_is_shown_by_its_token(client, tmp_path):
     sent = photo_of(tmp_path, RED, GREEN)
-    token = client.post("/api/faces", files={"photo": sent}).json()["photo"]
+    facts = client.post("/api/faces", files={"photo": sent}).json()
+    token = facts["photo"]
+    again = client.get(f"/api/faces/{token}", headers={"Accept": "application/json"})
+    assert again.json() == facts
     answer = client.get(f"/api/faces/{token}", params={"side": 65})
     assert answer.headers["content-type"] == "image/jpeg"
     assert answer.headers["cache-control"] == "private, no-store"

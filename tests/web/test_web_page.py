@@ -284,7 +284,7 @@ def test_ten_thousand_neighbours_have_few_elements(opened, endless, width):
     page.locator("#some-faces a").first.click()
     page.wait_for_selector(".card .open")
     most, seen = 0, set()
-    for _ in range(60):
+    for _ in range(400):
         here = page.evaluate(
             """async () => {
               scrollTo(0, document.documentElement.scrollHeight);
@@ -652,6 +652,34 @@ def test_a_photo_that_cannot_be_used_is_said_to_be(opened, asked, width, name, c
     assert title in state.inner_text()
     searched(page, asked / "one.jpg")
     assert page.locator(".state[data-code]").count() == 0
+
+
+@pytest.mark.parametrize(("width", "hand"), [(1280, "pointer"), (390, "keys")])
+def test_a_face_that_was_not_found_is_marked_by_hand(opened, asked, width, hand):
+    page = opened(width)
+    choose(page, asked / "blank.jpg")
+    page.wait_for_selector(".state[data-code='no-face']")
+    page.get_by_role("button", name="Mark a face yourself").click()
+    if hand == "pointer":
+        around = page.locator("#asked-photo").bounding_box()
+        page.mouse.move(around["x"] + 0.25 * around["width"], around["y"] + 0.25 * around["height"])
+        page.mouse.down()
+        page.mouse.move(around["x"] + 0.5 * around["width"], around["y"] + 0.5 * around["height"])
+        page.mouse.up()
+        wanted = [150, 100, 150, 100]
+    else:
+        for key in ("ArrowLeft", "ArrowDown", "Shift+ArrowRight", "Shift+ArrowUp"):
+            page.keyboard.press(key)
+        page.keyboard.press("Enter")
+        wanted = [168, 108, 252, 192]
+    page.wait_for_selector(".search.found .card .open")
+    box = page.evaluate("new URLSearchParams(location.hash.slice(1)).get('box')")
+    assert [int(side) for side in box.split(",")] == pytest.approx(wanted, abs=3)
+    assert page.locator(".box.chosen").count() == 1
+    page.reload()
+    page.wait_for_selector(".search.found .card .open")
+    page.go_back()
+    page.wait_for_selector(".state[data-code='no-face']")
 
 
 def test_a_photo_that_is_too_large_is_not_even_sent(opened, asked, library):

@@ -101,9 +101,16 @@ class Service:
     def faces(self, data: bytes) -> dict[str, Any]:
         """The faces of a photo, which is kept for searches."""
         known = self._look(self.now(), data)
+        return self._faces_of(known, self._known.keep(known))
+
+    def asked_facts(self, token: str) -> dict[str, Any]:
+        """The same of a photo that was looked at."""
+        return self._faces_of(self._known.get(token), token)
+
+    def _faces_of(self, known: Known, token: str | None) -> dict[str, Any]:
         facts = known.photo.facts
         return {
-            "photo": self._known.keep(known),
+            "photo": token,
             "width": facts.width,
             "height": facts.height,
             "prominent": searching.prominent(known),

@@ -94,8 +94,10 @@ async function problemOf(response) {
 }
 
 /** What is known of a photo of the store. */
-export const factsOf = async (photo) =>
-  (await ask(`/api/photos/${photo}`, { headers: { Accept: "application/json" } })).json();
+export const factsOf = (photo) => factsAt(`/api/photos/${photo}`);
+/** The faces of a photo that the server remembers. */
+export const facesOf = (token) => factsAt(`/api/faces/${encodeURIComponent(token)}`);
+const factsAt = async (path) => (await ask(path, { headers: { Accept: "application/json" } })).json();
 
 const tell = (problem) => trouble.dispatchEvent(new CustomEvent("problem", { detail: problem }));
 

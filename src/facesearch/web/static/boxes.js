@@ -15,7 +15,7 @@ export function drawBoxes(target, faces, size, { label, chosen, pick }) {
       type: "button", class: isChosen ? "box chosen" : "box", "aria-label": label(face),
       "aria-pressed": String(isChosen), "data-face": face.number, on: { click: () => pick(face) },
     });
-    if (faces.length > 1) made.append(make("span", { class: "number", text: face.number, "aria-hidden": "true" }));
+    if (faces.length > 1 && face.number) made.append(make("span", { class: "number", text: face.number, "aria-hidden": "true" }));
     place(made, inside(face.box, size), size);
     return made;
   }));

@@ -6,7 +6,7 @@ import { byId, icon, make } from "./dom.js";
 const NOTE_SECONDS = 4;
 const ASK_AGAIN_SECONDS = 2;
 const WORDS = {
-  "no-face": ["No face found", "Take a photo that shows the face larger, sharper, or more from the front."],
+  "no-face": ["No face found", "Mark it in the photo yourself, or take one that shows it larger, sharper, or more from the front."],
   "not-a-photo": ["This is not a photo", "Photos are JPEG, PNG, HEIC, WebP, AVIF, TIFF, GIF or BMP files."],
   "too-large": ["This photo is too large", "Save it smaller, then try again."],
   damaged: ["This photo is damaged", "Copy it again from where it came."],

@@ -1,10 +1,11 @@
 // The view of a search: the photo with its faces, the slider, the neighbours.
 
-import { postJson, viewOf } from "./api.js";
+import { facesOf, postJson, viewOf } from "./api.js";
 import { drawBoxes } from "./boxes.js";
 import { byId, count, make, nameOf } from "./dom.js";
 import { Grid } from "./grid.js";
 import { Lightbox } from "./lightbox.js";
+import { Marking } from "./marking.js";
 import { noteProblem, showProblem, showWaiting } from "./said.js";
 import { Asked, Session } from "./session.js";
 import { Slider } from "./slider.js";
@@ -46,6 +47,7 @@ export class Searching {
       opened: () => history.pushState({ lightbox: true }, ""),
       closed: () => { if (history.state?.lightbox) history.back(); },
     });
+    this.marking = new Marking((box) => this.#marked(box));
     byId("select-shown").addEventListener("click", () => this.#selectShown());
     byId("asked-photo").addEventListener("error", () => this.#drawnByServer());
   }
@@ -70,12 +72,8 @@ export class Searching {
       if (this.#coming !== coming) return;
       Object.assign(asked, { token: looked.photo, faces: looked.faces, size: looked });
       this.#keep(this.#asked, looked.photo, asked, (each) => each.forget());
-      if (!looked.faces.length && !(await this.#wholePhotos())) {
-        this.#failed({ code: "no-face", message: "no face found" }, file);
-        return;
-      }
       const face = looked.faces.length === 1 ? looked.faces[0].number : null;
-      this.page.go({ view: "photo", photo: looked.photo, face });
+      this.page.go({ view: "photo", photo: looked.photo, face, box: null });
     } catch (problem) {
       if (problem.name === "AbortError" || this.#coming !== coming) return;
       this.#failed(problem, file);
@@ -143,21 +141,32 @@ export class Searching {
     this.#showPhoto(asked.url, `Your photo ${asked.name}`);
     if (asked.faces === null) {
       this.#mode("looking");
-      const { query } = await asked.search({ k: 1 });
-      Object.assign(asked, { faces: query.faces, size: query });
+      const looked = await facesOf(asked.token);
+      Object.assign(asked, { faces: looked.faces, size: looked });
     }
     if (this.#route !== route) return;
-    const pick = ({ number }) => this.page.go({ ...route, face: number });
-    this.#drawFaces(asked.faces, asked.size, route.face, pick);
-    if (route.face === null && !(await this.#wholePhotos())) {
+    const whole = await this.#wholePhotos();
+    if (this.#route !== route) return;
+    byId("marker").hidden = whole;
+    const pick = ({ number }) => { if (number) this.page.go({ ...route, face: number, box: null }); };
+    const own = route.box ? [{ number: 0, box: route.box }] : [];
+    this.#drawFaces([...asked.faces, ...own], asked.size, route.box ? 0 : route.face, pick);
+    if (route.face === null && route.box === null && !whole) {
+      if (!asked.faces.length) {
+        this.#failed({ code: "no-face", message: "no face found" });
+        return;
+      }
       this.#mode("choosing");
       byId("asked-said").textContent = `${count(asked.faces.length, "face")} found. Choose the one to search for.`;
       byId("aloud").textContent = byId("asked-said").textContent;
       return;
     }
-    const facts = route.face === null ? {} : { face: route.face };
+    const facts = route.box ? { box: route.box } : route.face === null ? {} : { face: route.face };
     await this.#search(route, (page) => asked.search({ ...facts, ...page }));
-    if (this.#route === route && asked.faces.length > 1) {
+    if (this.#route !== route) return;
+    if (route.box) {
+      byId("asked-said").textContent = "The face that you marked.";
+    } else if (asked.faces.length > 1) {
       byId("asked-said").textContent = `Face ${route.face} of ${asked.faces.length}; choose another in the photo.`;
     }
   }
@@ -285,7 +294,15 @@ export class Searching {
     this.page.go({ view: "face", id }, open);
   }
 
+  #marked([x, y, width, height]) {
+    const { size } = this.#shown;
+    const box = [x * size.width, y * size.height, width * size.width, height * size.height].map(Math.round);
+    this.page.go({ ...this.#route, face: null, box });
+  }
+
   #showPhoto(url, alt) {
+    this.marking.stop();
+    byId("marker").hidden = true;
     const picture = byId("asked-photo");
     picture.alt = alt.trim();
     if (picture.getAttribute("src") !== url) {
@@ -307,7 +324,7 @@ export class Searching {
   #drawFaces(faces, size, chosen, pick) {
     byId("asked-sheet").style.setProperty("--ratio", size.width / size.height);
     drawBoxes(byId("asked-boxes"), faces, size, {
-      label: ({ number }) => (number === chosen ? `Face ${number} of ${faces.length}, searched for` : `Search face ${number} of ${faces.length}`),
+      label: ({ number }) => (number === 0 ? "The face that you marked, searched for" : number === chosen ? `Face ${number} of ${faces.length}, searched for` : `Search face ${number} of ${faces.length}`),
       chosen: ({ number }) => number === chosen,
       pick,
     });
