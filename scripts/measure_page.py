@@ -3,9 +3,9 @@
     python scripts/measure_page.py STORE PHOTO [--times 10] [--offline]
 
 It starts the server on STORE and prints how long it takes until the page can be used, how long
-after PHOTO was dropped its neighbours are shown (once the server is warm; a photo of one face), and how
-long a frame takes while the neighbours are scrolled through. It ends with 1 where the page needs
-more than 2 s or the neighbours more than 0.3 s.
+after PHOTO was dropped its neighbours are shown (once the server is warm; a photo of one face), and
+how long a frame takes while the neighbours are scrolled through. It ends with 1 where the page
+needs more than 2 s or the neighbours more than 0.3 s.
 """
 
 from __future__ import annotations
