@@ -76,11 +76,11 @@ def events_of(text: str) -> list[tuple[str, Any]]:
 
 
 @contextlib.contextmanager
-def listening(app: Any) -> Iterator[tuple[str, int]]:
+def listening(app: Any, port: int = 0) -> Iterator[tuple[str, int]]:
     """The application on a real socket of this machine, in a thread."""
     import uvicorn
 
-    place = server.listen("127.0.0.1", 0)
+    place = server.listen("127.0.0.1", port)
     running = uvicorn.Server(server.config_of(app))
     thread = threading.Thread(target=running.run, args=([place],), daemon=True)
     thread.start()

@@ -21,6 +21,7 @@ CALLS = [
     ("GET", "/api/store"),
     ("GET", "/api/failures"),
     ("POST", "/api/faces"),
+    ("GET", "/api/faces/a-token"),
     ("POST", "/api/search"),
     ("POST", "/api/verify"),
     ("GET", "/api/photos/0123456789abcdef"),
@@ -49,6 +50,7 @@ def test_every_call_of_the_interface_is_among_those_tried(standing):
             method,
             path.replace("0123456789abcdef", "{photo_id}")
             .replace("faces/1", "faces/{number}")
+            .replace("a-token", "{token}")
             .replace("photos/mine", "photos/{key}"),
         )
         for method, path in CALLS

@@ -126,6 +126,20 @@ def test_a_photo_is_embedded_once_however_many_pages_follow(client, tmp_path, mo
     assert len(calls) == 1
 
 
+def test_a_photo_that_was_sent_is_shown_by_its_token(client, tmp_path):
+    sent = photo_of(tmp_path, RED, GREEN)
+    facts = client.post("/api/faces", files={"photo": sent}).json()
+    token = facts["photo"]
+    again = client.get(f"/api/faces/{token}", headers={"Accept": "application/json"})
+    assert again.json() == facts
+    answer = client.get(f"/api/faces/{token}", params={"side": 65})
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.headers["cache-control"] == "private, no-store"
+    assert Image.open(io.BytesIO(answer.content)).size == (65, 30)
+    gone = client.get("/api/faces/another")
+    assert (gone.status_code, code_of(gone)) == (404, "photo-gone")
+
+
 def test_a_token_that_is_gone_is_said_to_be(serving, tmp_path):
     client = serving(kept_bytes=30_000)  # one photo of 90 x 60 takes 20 kB
     first, second = (

@@ -21,6 +21,7 @@ OPERATIONS = [
     "GET /api/store",
     "GET /api/failures",
     "POST /api/faces",
+    "GET /api/faces/{token}",
     "POST /api/search",
     "POST /api/verify",
     "GET /api/photos/{photo_id}",

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ from facesearch.errors import UsageError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+_PAGE_SECONDS = 1.0  # loading networks would slow down the page, which is opened first
 
 
 @click.command()
@@ -136,6 +139,7 @@ def _folder(named: Path) -> Path:
 
 def _warm_up(app: FastAPI) -> None:
     """Loads the networks while nobody asks yet; what goes wrong is told to the first who does."""
+    time.sleep(_PAGE_SECONDS)
     try:
         app.state.room.service.warm_up()
     except Exception as error:

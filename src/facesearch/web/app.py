@@ -22,7 +22,7 @@ from facesearch.web.calls import Room, index_calls, photo_calls, searching_calls
 from facesearch.web.guard import COOKIE, Guard, is_key
 from facesearch.web.keyed import keyed_calls
 from facesearch.web.options import ServeOptions
-from facesearch.web.pages import Templates
+from facesearch.web.pages import Templates, static_modules
 from facesearch.web.problems import HttpError, answer, plain, problem_of
 from facesearch.web.runs import Runs
 from facesearch.web.service import Service
@@ -74,6 +74,7 @@ def make_app(options: ServeOptions, gallery: OpenGallery) -> FastAPI:
 
 def _pages(app: FastAPI, options: ServeOptions) -> None:
     templates = Templates()
+    modules = static_modules()
     app.mount("/static", StaticFiles(packages=[("facesearch.web", "static")]), "static")
 
     @app.get("/healthz", tags=["server"], responses={})
@@ -90,7 +91,9 @@ def _pages(app: FastAPI, options: ServeOptions) -> None:
             return home
         if not request.scope["facesearch.allowed"]:
             return HTMLResponse(templates.render("locked.html"), 401)
-        return HTMLResponse(templates.render("page.html", version=__version__))
+        most = options.limits.photo_bytes
+        page = templates.render("page.html", version=__version__, modules=modules, photo_bytes=most)
+        return HTMLResponse(page)
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:

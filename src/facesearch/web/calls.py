@@ -65,6 +65,25 @@ def searching_calls(room: Room) -> APIRouter:
             checked(NoFields, body.fields)
             return plain(await room.work.run(room.service.faces, body.photo()))
 
+    @calls.get(
+        "/faces/{token}",
+        responses=describing.answers(
+            "The photo as JPEG, or its faces where JSON is accepted.",
+            "image/jpeg",
+            "application/json",
+        ),
+    )
+    async def asked_photo(
+        request: Request,
+        token: Annotated[str, Path(max_length=64)],
+        side: Annotated[int, Query(ge=16, le=8192)] = 1600,
+    ) -> Response:
+        """A photo that was looked at, while the server remembers it; or its faces once more."""
+        if request.headers.get("accept", "").lower().startswith("application/json"):
+            return plain(await room.showing.run(room.service.asked_facts, token))
+        data = await room.showing.run(room.service.asked_photo, token, side)
+        return Response(data, media_type="image/jpeg")
+
     @calls.post("/search", openapi_extra=describing.SEARCH)
     async def search(request: Request) -> Response:
         """The photos nearest to a face: of a photo, of one looked at before, or of the store.

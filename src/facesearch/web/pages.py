@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -18,3 +19,9 @@ class Templates:
     def render(self, name: str, **facts: Any) -> str:
         """A page."""
         return self._templates.get_template(name).render(**facts)
+
+
+def static_modules() -> list[str]:
+    """The names of the page's scripts, which it may load all at once."""
+    files = resources.files("facesearch.web").joinpath("static").iterdir()
+    return sorted(file.name for file in files if file.name.endswith(".js"))

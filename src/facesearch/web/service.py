@@ -101,9 +101,16 @@ class Service:
     def faces(self, data: bytes) -> dict[str, Any]:
         """The faces of a photo, which is kept for searches."""
         known = self._look(self.now(), data)
+        return self._faces_of(known, self._known.keep(known))
+
+    def asked_facts(self, token: str) -> dict[str, Any]:
+        """The same of a photo that was looked at."""
+        return self._faces_of(self._known.get(token), token)
+
+    def _faces_of(self, known: Known, token: str | None) -> dict[str, Any]:
         facts = known.photo.facts
         return {
-            "photo": self._known.keep(known),
+            "photo": token,
             "width": facts.width,
             "height": facts.height,
             "prominent": searching.prominent(known),
@@ -118,6 +125,10 @@ class Service:
                 if face.box is not None
             ],
         }
+
+    def asked_photo(self, token: str, side: int) -> bytes:
+        """A photo that was looked at, as a JPEG: browsers cannot show every kind."""
+        return shown.jpeg_of(self._known.get(token).photo, side)
 
     def search(self, form: SearchForm, body: Body) -> dict[str, Any]:
         """A page of neighbours."""

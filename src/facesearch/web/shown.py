@@ -29,7 +29,7 @@ from facesearch.photos import (
     read_bytes,
     sniff,
 )
-from facesearch.records import Box, Pixels
+from facesearch.records import Box, Photo, Pixels
 from facesearch.report.facts import box_facts, rounded
 from facesearch.web.problems import HttpError, not_found
 from facesearch.web.snapshot import Snapshot
@@ -162,6 +162,13 @@ def view(file: PhotoBytes, side: int, pixels: int) -> bytes:
         PhotoError: it cannot be decoded.
     """
     return _jpeg(Image.fromarray(decode_photo(file, PhotoLimits(side, pixels)).pixels))
+
+
+def jpeg_of(photo: Photo, side: int) -> bytes:
+    """A decoded photo as a JPEG, its longer side at most so long."""
+    picture = Image.fromarray(photo.pixels)
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return _jpeg(picture)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,138 @@
-const form = document.querySelector("#search");
-const list = document.querySelector("#neighbors");
+// The page: which view is shown, and who tells whom.
 
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const answer = await fetch("/api/search", { method: "POST", body: new FormData(form) });
-  const found = await answer.json();
-  list.replaceChildren(...(found.neighbors ?? []).map(shown));
-  if (found.error) list.textContent = found.error.message;
-});
+import { getJson } from "./api.js";
+import { byId } from "./dom.js";
+import { Indexing } from "./indexing.js";
+import { addressOf, readRoute } from "./route.js";
+import { note, noteProblem, showProblem, watchTrouble } from "./said.js";
+import { Searching } from "./searching.js";
+import { attachSelection, Selection } from "./selection.js";
+import { sayStore, showSome } from "./start.js";
+import { showFailures, showStore } from "./store.js";
+import { attachUpload } from "./upload.js";
 
-function shown(neighbor) {
-  const item = document.createElement("li");
-  const face = document.createElement("img");
-  face.src = `/api/photos/${neighbor.photo}/faces/${neighbor.face ?? 1}`;
-  face.alt = neighbor.path;
-  item.append(face, ` ${neighbor.path} ${neighbor.distance}`);
-  return item;
+const VIEWS = ["start", "search", "store"];
+const TITLES = { start: "facesearch", search: "Neighbours – facesearch", store: "Photos – facesearch" };
+let reading = null;
+let someShown = false;
+
+const selection = new Selection();
+const searching = new Searching(selection, { go, show: showView, store: stored });
+const indexing = new Indexing(indexed);
+
+function showView(view) {
+  for (const each of VIEWS) byId(each).hidden = each !== view;
+  document.title = TITLES[view];
+  current("to-search", view !== "store");
+  current("to-store", view === "store");
 }
+
+function current(link, here) {
+  if (here) byId(link).setAttribute("aria-current", "page");
+  else byId(link).removeAttribute("aria-current");
+}
+
+/** Goes to a view; Back leads here again. */
+function go(route, replace = false) {
+  const address = addressOf(route);
+  searching.leave();
+  if (replace) history.replaceState(null, "", address);
+  else if (address !== (location.hash || "#")) history.pushState(null, "", address);
+  arrive(route);
+}
+
+function arrive(route) {
+  if (route.view === "photo" || route.view === "face") {
+    searching.show(route);
+    return;
+  }
+  searching.leave();
+  showView(route.view);
+  scrollTo(0, 0);
+  if (route.view === "store") openStore();
+  else openStart();
+}
+
+/** What the store holds, asked for once; `anew`: once more. */
+function stored(anew = false) {
+  if (anew || reading === null) {
+    const mine = readStore();
+    mine.catch(() => { if (reading === mine) reading = null; });
+    reading = mine;
+  }
+  return reading;
+}
+
+async function readStore() {
+  const store = await getJson("/api/store");
+  sayStore(store);
+  indexing.offer(store.may_index);
+  return store;
+}
+
+async function openStart() {
+  try {
+    const store = await stored();
+    if (someShown || !store.faces) return;
+    someShown = true;
+    await showSome(store);
+  } catch (problem) {
+    someShown = false;
+    showProblem(byId("start-said"), problem, ["Try again", () => { byId("start-said").replaceChildren(); openStart(); }]);
+  }
+}
+
+async function openStore() {
+  byId("store-said").replaceChildren();
+  try {
+    showStore(await stored(true));
+    await showFailures();
+  } catch (problem) {
+    showProblem(byId("store-said"), problem, ["Try again", openStore]);
+  }
+}
+
+/** A run has ended: what was found before may lack what is there now. */
+function indexed(outcome) {
+  if (outcome === "done" && !byId("search").hidden) note("The index run is done. Search again to see what is new.");
+  searching.forget();
+  someShown = false;
+  if (byId("store").hidden) stored(true).catch(noteProblem);
+  else openStore();
+}
+
+function followLinks() {
+  addEventListener("click", (event) => {
+    const link = event.target.closest("a[href^='#']");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    go(readRoute(link.getAttribute("href")));
+    if (link.closest("header")) byId("main").focus({ preventScroll: true });
+  });
+  addEventListener("popstate", () => {
+    if (searching.lightbox.isOpen) {
+      searching.lightbox.close();
+      return;
+    }
+    if (searching.isAt(readRoute())) return;
+    arrive(readRoute());
+  });
+}
+
+history.scrollRestoration = "manual";
+if (history.state?.lightbox) history.replaceState(null, "");  // it was open when the page was loaded anew
+attachSelection(selection);
+attachUpload((file) => searching.came(file));
+watchTrouble(() => {
+  byId("start-said").replaceChildren();
+  if (!byId("start").hidden) openStart();
+  else if (!byId("store").hidden) openStore();
+  else searching.resume();
+  indexing.join().catch(() => {});
+});
+byId("others").addEventListener("click", () => stored().then(showSome).catch(noteProblem));
+followLinks();
+// What a search needs to know is asked for while it goes on.
+stored().catch(() => {});
+arrive(readRoute());
+indexing.join().catch(() => {});

@@ -1,0 +1,77 @@
+"""Draws pictures of the page of `facesearch serve`: neighbours, and a photo that is open.
+
+    python scripts/draw_page.py STORE PHOTO TARGET [--offline]
+
+STORE is searched for the face of PHOTO; page.jpg and page-phone.jpg are written into the folder
+TARGET.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from measure_page import KEY, started
+from PIL import Image
+
+SETTLED_MS = 1500
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("store", type=Path)
+    parser.add_argument("photo", type=Path, help="a photo of one face")
+    parser.add_argument("target", type=Path)
+    parser.add_argument("--offline", action="store_true")
+    asked = parser.parse_args()
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium") or shutil.which("chrome")
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        key = Path(folder) / "key"
+        key.write_text(KEY)
+        key.chmod(0o600)
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        server, address = started(asked, key)
+        try:
+            draw(browser, address, asked)
+        finally:
+            server.terminate()
+            server.wait(30)
+            browser.close()
+    return 0
+
+
+def draw(browser: Any, address: str, asked: argparse.Namespace) -> None:
+    desk = searched(browser, address, asked.photo, {"width": 1280, "height": 800})
+    save(desk, asked.target / "page.jpg")
+    phone = searched(browser, address, asked.photo, {"width": 390, "height": 844}, "dark")
+    phone.locator(".card .open").nth(1).click()
+    phone.wait_for_timeout(SETTLED_MS)
+    save(phone, asked.target / "page-phone.jpg")
+
+
+def searched(
+    browser: Any, address: str, photo: Path, size: dict[str, int], scheme: str = "light"
+) -> Any:
+    page = browser.new_page(viewport=size, color_scheme=scheme)
+    page.goto(f"{address}?key={KEY}")
+    page.set_input_files("#choose", photo)
+    page.wait_for_selector(".card .open")
+    page.wait_for_timeout(SETTLED_MS)
+    return page
+
+
+def save(page: Any, target: Path) -> None:
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    picture.save(target, quality=82, optimize=True, progressive=True)
+    print(target)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
