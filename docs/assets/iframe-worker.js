@@ -5,16 +5,21 @@ if (location.protocol === "file:") {
       super();
       const frame = document.createElement("iframe");
       frame.hidden = true;
-      document.body.appendChild(frame);
-      const inner = frame.contentWindow;
-      inner.postMessage = (data) => this.dispatchEvent(new MessageEvent("message", { data }));
+      frame.srcdoc = "<!doctype html>";
       this.loaded = new Promise((resolve, reject) => {
-        const script = inner.document.createElement("script");
-        script.src = url;
-        script.onload = () => resolve(inner);
-        script.onerror = reject;
-        inner.document.body.appendChild(script);
+        frame.onload = () => {
+          const inner = frame.contentWindow;
+          // Later, as from a worker: whoever asks may not be listening yet.
+          inner.postMessage = (data) =>
+            setTimeout(() => this.dispatchEvent(new MessageEvent("message", { data })));
+          const script = inner.document.createElement("script");
+          script.src = url;
+          script.onload = () => resolve(inner);
+          script.onerror = reject;
+          inner.document.body.appendChild(script);
+        };
       });
+      document.body.appendChild(frame);
     }
 
     postMessage(data) {

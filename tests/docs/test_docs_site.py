@@ -84,7 +84,8 @@ def test_pages_need_no_server_and_search_works_from_the_disk(site):
                 assert wide <= width, (name, wide)
         page.set_viewport_size({"width": 1280, "height": 800})
         page.goto((site / "start.html").as_uri())
-        page.fill(".md-search__input", "passphrase")
+        page.click(".md-search__input")
+        page.keyboard.type("passphrase")
         page.wait_for_selector(".md-search-result__link >> nth=0", timeout=20_000)
         found = page.eval_on_selector_all(
             ".md-search-result__link", "links => links.map(link => link.href)"
