@@ -132,7 +132,7 @@ def test_mentioned_options_exist(document):
     code = "\n".join([*re.findall(r"`([^`\n]+)`", text), *(block.body for block in blocks(text))])
     others = r"^((\S*python\S* -m )?pip|ray|helm|kubectl) .*"
     code = re.sub(others, "", code, flags=re.MULTILINE)
-    helped = {"scripts/bundle", "scripts/demo", "scripts/sbom", "scripts/test"}
+    helped = {"scripts/bundle", "scripts/demo", "scripts/docs", "scripts/sbom", "scripts/test"}
     scripts = set(re.findall(r"(?:scripts/|\.ci/)[a-z-]+", code)) & helped
     known = known.union(*(FLAG.findall(script_help(script)) for script in scripts))
     benchmarks = set(re.findall(r"benchmarks[./](\w+)", code))

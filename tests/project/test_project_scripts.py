@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = ("scripts/demo", "scripts/test", "scripts/venv", "scripts/ci-setup", ".ci/run")
+SCRIPTS = (
+    "scripts/demo",
+    "scripts/docs",
+    "scripts/test",
+    "scripts/venv",
+    "scripts/ci-setup",
+    ".ci/run",
+)
 STAND_IN = """#!/usr/bin/env bash
 echo "$*" >>"$CALLS"
 case "$*" in
@@ -72,7 +79,7 @@ def test_scripts_can_be_run(script):
     subprocess.run(["bash", "-n", ROOT / script], check=True)
 
 
-@pytest.mark.parametrize("script", ["scripts/demo", "scripts/test"])
+@pytest.mark.parametrize("script", ["scripts/demo", "scripts/docs", "scripts/test"])
 def test_help_and_unknown_options(script, tmp_path):
     helped = run(script, "--help", cwd=tmp_path)
     assert helped.returncode == 0
@@ -111,6 +118,17 @@ def test_venv_installs_once(checkout):
         again, calls = checkout.venv(*extra)
         assert (again.returncode, again.stdout) == (0, "")
         assert "pip install" not in calls
+
+
+def test_venv_of_the_tests_has_what_the_documentation_needs(checkout):
+    first, calls = checkout.venv("docs")
+    assert first.returncode == 0, first.stderr
+    assert f"-e {checkout.folder}[docs]" in calls
+    _, calls = checkout.venv("test")
+    assert "pip install" in calls
+    again, calls = checkout.venv("docs")
+    assert (again.returncode, again.stdout) == (0, "")
+    assert "pip install" not in calls
 
 
 def test_venv_installs_again_when_versions_or_extras_change(checkout):
