@@ -22,6 +22,7 @@ from facesearch.store import SINGLE_FILE_BYTES, Root, Store
 from facesearch.store.assembly import Source, assemble, held_for_writing, must_not_be, write_store
 from facesearch.store.forgotten import Forgotten
 from facesearch.store.head import Head
+from facesearch.store.passphrases import key_apart, key_written
 from facesearch.store.sealing import Key
 
 
@@ -83,6 +84,8 @@ def merge(paths: Sequence[Path], output: Path, options: MergeOptions | None = No
             head = _head_of(newest, roots)
             key = _key_of(stores, output)
             write_store(output, head, made, options.single_file_bytes, key)
+            if key is not None:
+                key_written(key)
     return MergeSummary(
         store=str(output),
         merged=tuple(str(store.path) for store in stores),
@@ -97,9 +100,14 @@ def merge(paths: Sequence[Path], output: Path, options: MergeOptions | None = No
 
 
 def _key_of(stores: Sequence[Store], output: Path) -> Key | None:
-    """What the output is encrypted with: as it is itself, else as the first that was named."""
-    own = [store for store in stores if _same(store.path, output)]
-    return next((store.key for store in [*own, *stores] if store.key), None)
+    """What the output is encrypted with: as it is itself, else a key of its own under
+    the passphrase of the first that was named.
+    """
+    own = [store.key for store in stores if store.key and _same(store.path, output)]
+    if own:
+        return own[0]
+    keys = (store.key for store in stores if store.key)
+    return next((key_apart(key, output) for key in keys), None)
 
 
 @contextmanager

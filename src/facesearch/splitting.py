@@ -18,6 +18,7 @@ from facesearch.store.assembly import Source, assemble, held_for_writing, write_
 from facesearch.store.columns import Ints
 from facesearch.store.compaction import Merge
 from facesearch.store.head import Head, Root
+from facesearch.store.passphrases import key_apart, key_written
 
 _FACE_WEIGHT = 16  # a face counts so many times as much as a photo without one
 
@@ -156,9 +157,12 @@ def _write(
         for index, (output, rows) in enumerate(pieces):
             head, made = _piece(store, rows, output, all_roots=even and index == 0)
             if not options.dry_run:
+                key = store.key and key_apart(store.key, output)
                 with held_for_writing(output, options.wait):
                     _require_free(output)
-                    write_store(output, head, made, options.single_file_bytes, store.key)
+                    write_store(output, head, made, options.single_file_bytes, key)
+                if key is not None:
+                    key_written(key)
                 undo.callback(_discard, output)
             counts = made.counts
             done.append(SplitPart(str(output), counts.files, counts.contents, counts.faces))

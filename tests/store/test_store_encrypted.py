@@ -196,6 +196,8 @@ def test_merged_and_split_it_stays_encrypted(place, photos, plain, spy, keys, tm
     summary = split_evenly(both, 2, tmp_path / "part.npz")
     assert all(is_encrypted(Path(part.store)) for part in summary.parts)
     assert is_encrypted(both)
+    stores = [place, both, *(Path(part.store) for part in summary.parts)]
+    assert len({Store.open(store).key.secret for store in stores}) == 4
 
 
 def test_one_that_is_there_is_encrypted_and_decrypted(place, photos, plain, keys, tmp_path):

@@ -131,11 +131,22 @@ class Keys:
         new = self._made(path, other=True)
         return new.under(self._right[key.id]), new
 
+    def apart(self, key: Key, path: Path) -> Key:
+        """A new key under the passphrase of ``key``: for another store, which may go to others.
+
+        Raises:
+            StoreError: there is no memory to protect it.
+        """
+        return self._under(self._right[key.id], path)
+
     def _made(self, path: Path, other: bool) -> Key:
         require_library()
         passphrase = normal(self._source.for_new(path, other))
         if not passphrase:
             raise UsageError(f"{path}: an empty passphrase protects nothing; give another")
+        return self._under(passphrase, path)
+
+    def _under(self, passphrase: str, path: Path) -> Key:
         try:
             key = Key.new(passphrase)
         except MemoryError:
@@ -202,8 +213,17 @@ def changed_key(key: Key, path: Path) -> tuple[Key, Key]:
     return _asked(path).changed(key, path)
 
 
+def key_apart(key: Key, path: Path) -> Key:
+    """A key of its own for a store that is made from one with ``key``, as ``Keys.apart``.
+
+    Raises:
+        StoreLockedError: nobody gives passphrases.
+    """
+    return _asked(path).apart(key, path)
+
+
 def key_written(key: Key) -> None:
-    """A key of ``new_key`` or ``changed_key`` is in use from now on."""
+    """A key of ``new_key``, ``changed_key`` or ``key_apart`` is in use from now on."""
     keys = _keys.get()
     if keys is not None:
         keys.written(key)
