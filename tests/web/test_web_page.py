@@ -672,7 +672,7 @@ def test_a_face_that_was_not_found_is_marked_by_hand(opened, asked, width, hand)
         for key in ("ArrowLeft", "ArrowDown", "Shift+ArrowRight", "Shift+ArrowUp"):
             page.keyboard.press(key)
         page.keyboard.press("Enter")
-        wanted = [168, 108, 252, 192]
+        wanted = [208, 108, 172, 192]
     page.wait_for_selector(".search.found .card .open")
     box = page.evaluate("new URLSearchParams(location.hash.slice(1)).get('box')")
     assert [int(side) for side in box.split(",")] == pytest.approx(wanted, abs=3)
