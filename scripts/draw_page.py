@@ -1,4 +1,4 @@
-"""Draws pictures of the page of `facesearch serve`: neighbours, and a photo that is open.
+"""Draws pictures of the page of `facesearch serve`: neighbours, on a desk's screen and a phone's.
 
     python scripts/draw_page.py STORE PHOTO TARGET [--offline]
 
@@ -51,7 +51,8 @@ def draw(browser: Any, address: str, asked: argparse.Namespace) -> None:
     desk = searched(browser, address, asked.photo, {"width": 1280, "height": 800})
     save(desk, asked.target / "page.jpg")
     phone = searched(browser, address, asked.photo, {"width": 390, "height": 844}, "dark")
-    phone.locator(".card .open").nth(1).click()
+    for ticked in (1, 2):
+        phone.locator(".pick input").nth(ticked).check(force=True)
     phone.wait_for_timeout(SETTLED_MS)
     save(phone, asked.target / "page-phone.jpg")
 

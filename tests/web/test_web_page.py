@@ -299,6 +299,7 @@ def test_ten_thousand_neighbours_have_few_elements(opened, endless, width):
         if page.locator("#end").inner_text() == "That is all of them.":
             break
         page.wait_for_timeout(30)
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     page.wait_for_selector(f".card[data-index='{NEIGHBORS - 1}']")
     assert most <= 150
     assert page.locator(".card img").first.get_attribute("loading") == "lazy"
@@ -671,7 +672,7 @@ def test_a_face_that_was_not_found_is_marked_by_hand(opened, asked, width, hand)
         for key in ("ArrowLeft", "ArrowDown", "Shift+ArrowRight", "Shift+ArrowUp"):
             page.keyboard.press(key)
         page.keyboard.press("Enter")
-        wanted = [168, 108, 252, 192]
+        wanted = [208, 108, 172, 192]
     page.wait_for_selector(".search.found .card .open")
     box = page.evaluate("new URLSearchParams(location.hash.slice(1)).get('box')")
     assert [int(side) for side in box.split(",")] == pytest.approx(wanted, abs=3)
@@ -691,6 +692,8 @@ def test_a_photo_that_is_too_large_is_not_even_sent(opened, asked, library):
         choose(page, asked / "one.jpg")
         page.wait_for_selector(".state[data-code='too-large']")
         assert not any(url.endswith("/api/faces") for url in sent)
+        page.wait_for_load_state("networkidle")
+        page.close()
 
 
 def test_a_server_that_is_gone_and_comes_back(opened, asked, library):
@@ -707,6 +710,7 @@ def test_a_server_that_is_gone_and_comes_back(opened, asked, library):
         page.wait_for_selector(".search.found .card .open")
         page.reload()
         page.wait_for_selector(".search.found .card .open, .state[data-code='photo-gone']")
+        page.close()
 
 
 def test_a_key_that_is_no_longer_right(opened, asked):

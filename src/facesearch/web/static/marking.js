@@ -9,7 +9,7 @@ const HELP = "Box around the face. Arrow keys move it, with Shift they make it l
 
 /** Lets a box be marked over the photo; `marked(box)` gets it as shares of the photo's sides. */
 export class Marking {
-  #box = [0.3, 0.25, 0.4, 0.5];
+  #box = null;
   #frame = null;
 
   constructor(marked) {
@@ -28,6 +28,7 @@ export class Marking {
     this.sheet.append(this.#frame);
     this.sheet.classList.add("marking");
     this.#shown(true);
+    this.#box = inTheMiddle(this.sheet.clientWidth / this.sheet.clientHeight);
     this.#draw();
     this.#frame.focus({ preventScroll: true });
   }
@@ -99,4 +100,10 @@ export class Marking {
     this.stop();
     this.marked(box);
   }
+}
+
+/** A box of a face's shape, whatever the photo's. */
+function inTheMiddle(ratio) {
+  const width = Math.min(0.6, 0.4 / ratio);
+  return [(1 - width) / 2, 0.25, width, 0.5];
 }
