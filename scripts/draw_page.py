@@ -1,9 +1,11 @@
-"""Draws pictures of the page of `facesearch serve`: neighbours, on a desk's screen and a phone's.
+"""Draws pictures of the page of `facesearch serve` and of that of `facesearch query --html`.
+
+All photos are blurred: these pictures go where the photos may not.
 
     python scripts/draw_page.py STORE PHOTO TARGET [--offline]
 
-STORE is searched for the face of PHOTO; page.jpg and page-phone.jpg are written into the folder
-TARGET.
+STORE is searched for the face of PHOTO; page.jpg, page-phone.jpg and page-answer.jpg are written
+into the folder TARGET.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 import io
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +23,11 @@ from measure_page import KEY, started
 from PIL import Image
 
 SETTLED_MS = 1500
+BLUR = """() => {
+  for (const img of document.images) {
+    img.style.filter = `blur(${Math.max(4, img.clientWidth / 22)}px)`;
+  }
+}"""
 
 
 def main() -> int:
@@ -40,6 +48,7 @@ def main() -> int:
         server, address = started(asked, key)
         try:
             draw(browser, address, asked)
+            draw_answer(browser, Path(folder) / "answer.html", asked)
         finally:
             server.terminate()
             server.wait(30)
@@ -57,6 +66,15 @@ def draw(browser: Any, address: str, asked: argparse.Namespace) -> None:
     save(phone, asked.target / "page-phone.jpg")
 
 
+def draw_answer(browser: Any, answer: Path, asked: argparse.Namespace) -> None:
+    command = ["facesearch", "query", asked.photo, "--store", asked.store, "--html", answer]
+    subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(answer.as_uri())
+    page.wait_for_timeout(SETTLED_MS)
+    save(page, asked.target / "page-answer.jpg")
+
+
 def searched(
     browser: Any, address: str, photo: Path, size: dict[str, int], scheme: str = "light"
 ) -> Any:
@@ -69,6 +87,7 @@ def searched(
 
 
 def save(page: Any, target: Path) -> None:
+    page.evaluate(BLUR)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     picture.save(target, quality=82, optimize=True, progressive=True)
     print(target)

@@ -25,8 +25,6 @@ ALONE = ("index.md", "start.md")
 """Pages that are a tab of their own: a list of one beside them says nothing."""
 
 FENCED = re.compile(r"(^```.*?^```\s*$)", re.MULTILINE | re.DOTALL)
-PICTURE = re.compile(r"<!-- picture: (?P<file>\S+) (?P<says>.+?) -->")
-"""A place for a picture, which is shown once it is there."""
 ROW = re.compile(r"^\|.*$", re.MULTILINE)
 CODE = re.compile(r"`[^`\n]+`")
 LINK = re.compile(r"(?P<text>!?\[[^\]]*\])\((?P<target>[^)\s]+)\)")
@@ -59,11 +57,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         source = PurePosixPath(page.file.src_uri).parent
         return f"{link['text']}({relpath(uri, source)}{mark}{anchor})"
 
-    def drawn(picture: re.Match[str]) -> str:
-        there = files.get_file_from_path(picture["file"]) is not None
-        return f"![{picture['says']}]({picture['file']})" if there else ""
-
-    parts = FENCED.split(PICTURE.sub(drawn, markdown))
+    parts = FENCED.split(markdown)
     return "".join(
         part if part.startswith("```") else ROW.sub(_row, LINK.sub(pointed, part)) for part in parts
     )
