@@ -68,7 +68,8 @@ def test_every_call_of_the_interface_is_among_those_tried(standing):
         {"Authorization": f"Bearer {KEY}x"},
         {"Authorization": f"Basic {KEY}"},
         {"Authorization": "Bearer \xff"},
-        {"Authorization": "", "Cookie": "facesearch_key=wrong"},
+        {"Authorization": "", "Cookie": "facesearch_key_8480=wrong"},
+        {"Authorization": "", "Cookie": "facesearch_key_8480="},
         {"Authorization": "", "Cookie": f"other={KEY}"},
     ],
 )
@@ -94,6 +95,28 @@ def test_the_page_takes_the_key_out_of_the_address_into_a_cookie(client):
     assert "httponly" in cookie and "samesite=strict" in cookie
     assert client.get("/").status_code == 200
     assert client.get("/api/store").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "other", ['theme={"dark": 1}', "seen=a b", "pref[x]=1", 'open="x', "name=Zoë", "theme"]
+)
+def test_a_cookie_of_another_server_of_this_machine_does_not_hide_the_key(client, other):
+    client.headers.pop("Authorization")
+    opened = client.get("/", params={"key": KEY}, follow_redirects=False)
+    own = opened.headers["set-cookie"].partition(";")[0]
+    client.cookies.clear()
+    sent = {"Cookie": f"{other}; {own}".encode()}
+    assert client.get("/api/store", headers=sent).status_code == 200
+
+
+def test_two_servers_of_one_machine_do_not_shut_each_other_out(client):
+    """Browsers send cookies to all ports of a host."""
+    client.headers.pop("Authorization")
+    first, second = "http://127.0.0.1:8480", "http://127.0.0.1:8481"
+    assert client.get(f"{first}/", params={"key": KEY}).status_code == 200
+    client.cookies.set("facesearch_key_8481", "the-key-of-the-other-server")
+    assert client.get(f"{first}/api/store").status_code == 200
+    assert client.get(f"{second}/api/store").status_code == 401
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from facesearch.web import describing
 from facesearch.web.asked import told
 from facesearch.web.bodies import Bodies
 from facesearch.web.calls import Room, index_calls, photo_calls, searching_calls, store_calls
-from facesearch.web.guard import COOKIE, Guard, is_key
+from facesearch.web.guard import Guard, cookie_of, is_key
 from facesearch.web.keyed import keyed_calls
 from facesearch.web.options import ServeOptions
 from facesearch.web.pages import Templates, static_modules
@@ -87,7 +87,8 @@ def _pages(app: FastAPI, options: ServeOptions) -> None:
         given = request.query_params.get("key")
         if given is not None and is_key(given, options.key):
             home = RedirectResponse("/", 303)
-            home.set_cookie(COOKIE, options.key, httponly=True, samesite="strict", path="/")
+            name = cookie_of(request.headers.get("host", ""))
+            home.set_cookie(name, options.key, httponly=True, samesite="strict", path="/")
             return home
         if not request.scope["facesearch.allowed"]:
             return HTMLResponse(templates.render("locked.html"), 401)

@@ -6,18 +6,17 @@ import hmac
 import ipaddress
 import re
 import socket
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from facesearch.web.options import ServeOptions
 from facesearch.web.problems import HttpError, answer, problem_of
 
-COOKIE = "facesearch_key"
 PRIVATE = ("/api", "/api/")
-_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -108,11 +107,16 @@ def has_key(headers: Headers, key: str) -> bool:
     scheme, _, given = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and is_key(given.strip(), key):
         return True
-    try:
-        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return False
-    return cookie is not None and is_key(cookie.value, key)
+    # Browsers send the cookies of all ports; one that is not well formed must not hide the others.
+    cookies = cookie_parser(headers.get("cookie", ""))
+    return is_key(cookies.get(cookie_of(headers.get("host", "")), ""), key)
+
+
+def cookie_of(host: str) -> str:
+    """The name of the page's cookie; servers of other ports of a host have others."""
+    found = _HOST.fullmatch(host)
+    port = found["port"] if found is not None else None
+    return f"facesearch_key_{port}" if port else "facesearch_key"
 
 
 def is_key(given: str, key: str) -> bool:
