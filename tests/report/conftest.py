@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from browsing import started_browser
 
+from browsing import started_browser
 from facesearch.records import (
     Box,
     Coverage,

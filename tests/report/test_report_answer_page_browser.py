@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from browsing import FAINT_TEXTS
 
+from browsing import FAINT_TEXTS
 from facesearch.records import (
     Box,
     Coverage,

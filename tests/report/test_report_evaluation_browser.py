@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from browsing import FAINT_TEXTS
 from made_evaluation import invented, made_evaluation
 
+from browsing import FAINT_TEXTS
 from facesearch.report.evaluation import write_report
 
 HOSTILE = "<img src=x onerror=alert(1)>\u202e_Ms_'\"&"
