@@ -271,10 +271,11 @@ def _all() -> settings.Known:
     return settings.Known(COMMANDS, lambda name: ())
 
 
-def test_a_folder_s_file_starts_no_more_workers_than_there_are_cores(settled):
-    settled("[index]\njobs = 100000\n")
+@pytest.mark.parametrize("jobs", ["100000", "'100000'", "' 100_000 '", "'१०००००'"])
+def test_a_folder_s_file_starts_no_more_workers_than_there_are_cores(settled, jobs):
+    settled(f"[index]\njobs = {jobs}\n")
     found = settings.settings_of("index", settings.files_in_force(), _all())
-    assert found["jobs"].value <= (os.cpu_count() or 1)
+    assert int(found["jobs"].value) <= (os.cpu_count() or 1)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")

@@ -243,13 +243,23 @@ def _setting(file: SettingsFile, command: str, option: str, value: object) -> Se
     setting = Setting(value, file, place)
     if option == "store":
         return Setting(_store(setting), file, place)
-    if option == "jobs" and not file.own and type(value) is int:
-        from facesearch.cores import cores
-
-        return Setting(min(value, cores()), file, place)
+    if option == "jobs" and not file.own:
+        return Setting(_bounded(value), file, place)
     if option == "offline" and value is False and not file.own:
         raise UsageError(f"{setting}: a file in the current folder may only say true")
     return setting
+
+
+def _bounded(jobs: object) -> object:
+    """At most as many as there are cores; what is no number is refused later."""
+    from facesearch.cores import cores
+
+    if isinstance(jobs, bool) or not isinstance(jobs, (int, str)):
+        return jobs
+    try:
+        return min(int(jobs), cores())
+    except ValueError:
+        return jobs
 
 
 def _store(setting: Setting) -> str:
