@@ -6,6 +6,7 @@ them there as they find all others.
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -118,7 +119,20 @@ def _opened(store: Path, key: str) -> tuple[Store, Path]:
             f"{store}: encrypted, and a photo added under a key would lie in plain beside it; put "
             "it into a folder of yours and index that"
         )
-    return held, folder_of(store)
+    folder = folder_of(store)
+    _require_no_link(folder, (folder / key).parent)
+    return held, folder
+
+
+def _require_no_link(folder: Path, place: Path) -> None:
+    """A store may come from somebody else, with links to where its new owner keeps other files.
+
+    Raises:
+        UsageError: what is written or deleted there would lie elsewhere.
+    """
+    real = Path(os.path.realpath(folder.parent), folder.name)
+    if os.path.realpath(place) != str(real / place.relative_to(folder)):
+        raise UsageError(f"{place}: a link leads elsewhere; put a folder in its place")
 
 
 @contextmanager

@@ -64,6 +64,24 @@ def test_keys_that_could_lead_elsewhere_are_refused(store, tmp_path, key):
     assert not adding.folder_of(store).exists()
 
 
+@pytest.mark.parametrize(("link", "key"), [("", "x.png"), ("out", "out/x.png"), ("a/b", "a/b/c/x")])
+def test_a_link_among_them_leads_nowhere(store, tmp_path, link, key):
+    elsewhere = tmp_path / "elsewhere"
+    there = elsewhere / key.removeprefix(link).lstrip("/")
+    there.parent.mkdir(parents=True)
+    there.write_bytes(b"precious")
+    place = adding.folder_of(store) / link
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(elsewhere)
+    gallery = api.open(store)
+    with pytest.raises(UsageError, match="link"):
+        gallery.add(photo_of(tmp_path, PURPLE), key=key)
+    with pytest.raises(UsageError, match="link"):
+        gallery.remove(key)
+    assert there.read_bytes() == b"precious"
+    assert [path for path in elsewhere.rglob("*") if path.is_file()] == [there]
+
+
 def test_what_is_no_photo_leaves_nothing_behind(store, tmp_path):
     gallery = api.open(store)
     gallery.add(photo_of(tmp_path, PURPLE), key="mine")
