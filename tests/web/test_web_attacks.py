@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import tempfile
+import tracemalloc
 import zlib
 
 import pytest
@@ -418,6 +419,21 @@ def test_json_that_makes_no_sense_is_refused(standing, text):
         "/api/search", content=text, headers={"Content-Type": "application/json"}
     )
     assert (answer.status_code, code_of(answer)) == (400, "bad-request")
+
+
+@pytest.mark.parametrize("piece", [b"[],", b"{},", b"1.5,"])
+def test_json_of_many_small_things_is_refused_before_it_takes_memory(standing, piece):
+    text = b'{"embedding": [' + 1_000_000 * piece + b"0]}"
+    tracemalloc.start()
+    try:
+        answer = standing.post(
+            "/api/search", content=text, headers={"Content-Type": "application/json"}
+        )
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (answer.status_code, code_of(answer)) == (400, "bad-request")
+    assert most < 5 * len(text)
 
 
 @pytest.fixture
