@@ -10,6 +10,7 @@ import subprocess
 
 import httpx
 import pytest
+from starlette.testclient import TestClient
 
 KEY = "key-for-this-test-0123"
 
@@ -143,10 +144,23 @@ def test_a_missing_library_is_named_with_what_brings_it(program, store, monkeypa
     assert "fastapi" in done.err and "facesearch[web]" in done.err
 
 
-def test_the_browser_is_opened_where_that_is_asked_for(program, store, monkeypatch):
-    opened = []
+def test_the_browser_is_opened_with_an_address_that_counts_once(
+    program, store, monkeypatch, key_file
+):
+    """Other users of the machine see the arguments of its programs, those of browsers too."""
+    opened, apps = [], []
     monkeypatch.setattr("click.launch", opened.append)
-    monkeypatch.setattr("facesearch.web.server.run", lambda app, place: None)
+    monkeypatch.setattr("facesearch.web.server.run", lambda app, place: apps.append(app))
     monkeypatch.setattr("facesearch.web.service.Service.warm_up", lambda self: None)
-    done = program("serve", store, "--port", 0, "--open")
-    assert opened == [done.lines[0]]
+    program("serve", store, "--port", 0, "--open", "--key-file", key_file)
+    (address,), (app,) = opened, apps
+    assert KEY not in address
+    home = address.partition("?")[0]
+    with TestClient(app, base_url=home, follow_redirects=False) as client:
+        first = client.get(address)
+        assert (first.status_code, first.headers["location"]) == (303, "/")
+        assert client.get("/api/store").status_code == 200
+        client.cookies.clear()
+        second = client.get(address)
+        assert (second.status_code, "set-cookie" in second.headers) == (401, False)
+        assert client.get(f"{home}?once=").status_code == 401

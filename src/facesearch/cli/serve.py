@@ -105,7 +105,8 @@ def serve(
     # In this context, for the passphrases are in it.
     threading.Thread(target=copy_context().run, args=(_warm_up, app), daemon=True).start()
     if open_:
-        click.launch(f"{address}?key={key}")
+        # Others of this machine can see the browser's arguments, so the key is not among them.
+        click.launch(f"{address}?once={app.state.tickets.make()}")
     server.run(app, listening)
     return 0
 

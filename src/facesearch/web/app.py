@@ -19,7 +19,7 @@ from facesearch.web import describing
 from facesearch.web.asked import told
 from facesearch.web.bodies import Bodies
 from facesearch.web.calls import Room, index_calls, photo_calls, searching_calls, store_calls
-from facesearch.web.guard import Guard, cookie_of, is_key
+from facesearch.web.guard import Guard, Tickets, cookie_of, is_key
 from facesearch.web.keyed import keyed_calls
 from facesearch.web.options import ServeOptions
 from facesearch.web.pages import Templates, static_modules
@@ -64,6 +64,7 @@ def make_app(options: ServeOptions, gallery: OpenGallery) -> FastAPI:
         responses=describing.errors(),
     )
     app.state.room = room
+    app.state.tickets = Tickets()
     for calls in (searching_calls, store_calls, photo_calls, keyed_calls, index_calls):
         app.include_router(calls(room))
     _pages(app, options)
@@ -84,8 +85,10 @@ def _pages(app: FastAPI, options: ServeOptions) -> None:
 
     @app.get("/", include_in_schema=False)
     async def page(request: Request) -> Response:
-        given = request.query_params.get("key")
-        if given is not None and is_key(given, options.key):
+        asked = request.query_params
+        if is_key(asked.get("key", ""), options.key) or app.state.tickets.use(
+            asked.get("once", "")
+        ):
             home = RedirectResponse("/", 303)
             name = cookie_of(request.headers.get("host", ""))
             home.set_cookie(name, options.key, httponly=True, samesite="strict", path="/")

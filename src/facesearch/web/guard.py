@@ -5,7 +5,9 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import re
+import secrets
 import socket
+import threading
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -117,6 +119,28 @@ def cookie_of(host: str) -> str:
     found = _HOST.fullmatch(host)
     port = found["port"] if found is not None else None
     return f"facesearch_key_{port}" if port else "facesearch_key"
+
+
+class Tickets:
+    """Words that open the page once each, for places where others of the machine can read."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: set[str] = set()
+
+    def make(self) -> str:
+        """A word that nobody guesses."""
+        ticket = secrets.token_urlsafe(24)
+        with self._lock:
+            self._held.add(ticket)
+        return ticket
+
+    def use(self, given: str) -> bool:
+        """Whether it is one; from now on it is none."""
+        with self._lock:
+            found = [held for held in self._held if is_key(given, held)]
+            self._held.difference_update(found)
+        return bool(found)
 
 
 def is_key(given: str, key: str) -> bool:
