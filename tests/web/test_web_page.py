@@ -239,7 +239,7 @@ def test_a_phones_photo_is_shown_upright_with_the_box_on_the_face(opened, asked,
 def endless(address):
     """A function that makes a page believe in ten thousand neighbours, of whom two are near."""
 
-    def pretend(page):
+    def pretend(page, **more):
         with _client(address) as client:
             found = client.post("/api/search", json={"embedding": [1.0] * 128, "k": 20}).json()
         some = found["neighbors"]
@@ -248,7 +248,7 @@ def endless(address):
             fields = route.request.post_data_json or {}
             first, k = fields.get("offset", 0), fields.get("k", 25)
             last = min(NEIGHBORS, first + k)
-            neighbors = [_made(some, index) for index in range(first, last)]
+            neighbors = [{**_made(some, index), **more} for index in range(first, last)]
             facts = {
                 **found,
                 "neighbors": neighbors,
@@ -545,6 +545,27 @@ def test_several_are_downloaded_and_their_paths_copied(opened, asked, width):
     assert page.locator("#selection").is_hidden()
     page.get_by_role("button", name="Select all").click()
     assert int(page.inner_text("#selected").split()[0]) >= 60
+
+
+STEERING = "/photos/a\n\x1b[31mrm -rf b/gpj\u202etxt.jpg"
+
+
+@both_widths
+def test_a_name_that_steers_or_misleads_is_made_visible_and_not_copied(opened, endless, width):
+    page = opened(width)
+    endless(page, path=STEERING)
+    page.locator("#some-faces a").first.click()
+    page.wait_for_selector(".card .open")
+    page.evaluate("navigator.clipboard.writeText('before')")
+    page.locator(".pick input").nth(0).check(force=True)
+    page.get_by_role("button", name="Copy paths").click()
+    until(page, "document.querySelector('#toast').textContent.includes('not copied')")
+    page.locator(".card .open").first.click()
+    page.locator("#box-copy").click()
+    shown = page.evaluate("document.body.innerText") + "".join(shown_names(page))
+    assert "\\u202e" in page.inner_text("#box-path") and "\\u202e" in page.inner_text("#box-title")
+    assert "\u202e" not in shown and "\x1b" not in shown
+    assert page.evaluate("navigator.clipboard.readText()") == "before"
 
 
 def test_what_the_store_holds_and_what_failed(opened, library, address):

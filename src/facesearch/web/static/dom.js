@@ -41,8 +41,15 @@ const numbers = new Intl.NumberFormat("en");
 export const count = (value, one = "", many = `${one}s`) =>
   `${numbers.format(value)}${one && ` ${value === 1 ? one : many}`}`;
 
+// Joiners hold emoji and Persian words together and can hide nothing.
+const STEERING = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
+/** Text in which everything can be seen that steers a terminal or misleads the eye. */
+export const visible = (text) =>
+  text.replace(STEERING, (one) => `\\u${one.codePointAt(0).toString(16).padStart(4, "0")}`);
+
 /** The last part of a path, whatever the system. */
-export const nameOf = (path) => path.split(/[/\\]/).pop() || path;
+export const nameOf = (path) => visible(path.split(/[/\\]/).pop() || path);
 
 /** A date as people write it; photos know no time zone, so none is added. */
 export function dateOf(text, withTime = true) {

@@ -1,7 +1,7 @@
 // Neighbours without end: of all that are known, only those near the window are elements.
 
 import { cropOf } from "./api.js";
-import { count, icon, make, nameOf } from "./dom.js";
+import { count, icon, make, nameOf, visible } from "./dom.js";
 
 const TITLES = {
   likely: "Likely the same person", possible: "Possibly the same person",
@@ -178,7 +178,7 @@ export class Grid {
       make("div", { class: "words", "aria-hidden": "true" },
         make("span", { class: "alike", text: alike.short }),
         neighbor.band ? make("span", { class: `chip ${neighbor.band}`, text: neighbor.band }) : null,
-        make("span", { class: "name", text: name, title: neighbor.path })));
+        make("span", { class: "name", text: name, title: visible(neighbor.path) })));
   }
 
   #pictures() {

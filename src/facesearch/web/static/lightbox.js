@@ -2,9 +2,9 @@
 
 import { factsOf, fileOf, getJson, viewOf } from "./api.js";
 import { drawBoxes } from "./boxes.js";
-import { byId, count, dateOf, make, nameOf } from "./dom.js";
+import { byId, count, dateOf, make, nameOf, visible } from "./dom.js";
 import { likeness } from "./grid.js";
-import { copy, noteProblem, wordsOf } from "./said.js";
+import { copyPaths, noteProblem, wordsOf } from "./said.js";
 
 const SIDE = 1600;
 const SWIPE = 60;  // pixels
@@ -62,7 +62,7 @@ export class Lightbox {
     byId("box-close").addEventListener("click", () => this.close());
     byId("box-previous").addEventListener("click", () => this.#step(-1));
     byId("box-next").addEventListener("click", () => this.#step(1));
-    byId("box-copy").addEventListener("click", () => copy(this.#now.path, "Path copied."));
+    byId("box-copy").addEventListener("click", () => copyPaths([this.#now.path], "Path copied."));
     byId("box-search").addEventListener("click", () => this.does.search(this.#now.id));
     byId("box-select").addEventListener("click", () =>
       this.selection.set([this.#now], !this.selection.has(this.#now.photo)));
@@ -118,7 +118,7 @@ export class Lightbox {
     const now = this.#now;
     byId("box-title").textContent = nameOf(now.path);
     byId("box-where").textContent = `${count(index + 1)} of ${this.does.total()}`;
-    byId("box-path").textContent = now.path;
+    byId("box-path").textContent = visible(now.path);
     const save = byId("box-save");
     save.href = fileOf(now.photo);
     save.download = nameOf(now.path);
@@ -213,5 +213,5 @@ export class Lightbox {
 
 function also(paths) {
   return make("details", {}, make("summary", { text: `${count(paths.length, "more file")} of this` }),
-    make("ul", {}, ...paths.map((path) => make("li", {}, make("code", { text: path })))));
+    make("ul", {}, ...paths.map((path) => make("li", {}, make("code", { text: visible(path) })))));
 }

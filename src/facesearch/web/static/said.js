@@ -1,7 +1,7 @@
 // What the page says: short notes, states of a view, and what to do about a problem.
 
 import { isThere, trouble } from "./api.js";
-import { byId, icon, make } from "./dom.js";
+import { byId, icon, make, visible } from "./dom.js";
 
 const NOTE_SECONDS = 4;
 const ASK_AGAIN_SECONDS = 2;
@@ -67,10 +67,16 @@ export const noteProblem = (problem) => {
   if (problem.name !== "AbortError") note(wordsOf(problem).filter(Boolean).join(". "), "bad");
 };
 
-/** Copies text and says so; where no clipboard may be used it says that. */
-export async function copy(text, said) {
+/** Copies paths, one a line, and says so; where no clipboard may be used it says that. A path that
+ * steers a terminal would do so where it is pasted. */
+export async function copyPaths(paths, said) {
+  const steering = paths.find((path) => visible(path) !== path);
+  if (steering !== undefined) {
+    note(`${visible(steering)} has signs that would steer a terminal, so it is not copied.`, "bad");
+    return;
+  }
   try {
-    await navigator.clipboard.writeText(text);
+    await navigator.clipboard.writeText(paths.join("\n"));
     note(said);
   } catch {
     note("The browser does not let this page copy; select the text and copy it yourself.", "bad");

@@ -2,7 +2,7 @@
 
 import { post } from "./api.js";
 import { byId, count, make } from "./dom.js";
-import { copy, note, noteProblem } from "./said.js";
+import { copyPaths, note, noteProblem } from "./said.js";
 
 const MOST_IN_ZIP = 2000;
 
@@ -54,7 +54,7 @@ export function attachSelection(selection) {
     if (bar.hidden && hadFocus) document.querySelector(".open[tabindex='0']")?.focus();
   });
   byId("copy-paths").addEventListener("click", () =>
-    copy(selection.paths.join("\n"), `${count(selection.size, "path")} copied.`));
+    copyPaths(selection.paths, `${count(selection.size, "path")} copied.`));
   byId("unselect").addEventListener("click", () => selection.clear());
   zip.addEventListener("click", async () => {
     if (selection.size > MOST_IN_ZIP) {

@@ -1,8 +1,8 @@
 // What the store holds, and the photos that could not be used.
 
 import { getJson } from "./api.js";
-import { byId, count, dateOf, make } from "./dom.js";
-import { copy, showProblem, showWaiting } from "./said.js";
+import { byId, count, dateOf, make, visible } from "./dom.js";
+import { copyPaths, showProblem, showWaiting } from "./said.js";
 
 const PAGE = 50;
 const REASONS = {
@@ -15,7 +15,7 @@ const REASONS = {
 export function showStore(store) {
   const fact = (value, name) => make("div", { class: "figure" }, make("dt", { text: name }), make("dd", { text: value }));
   const roots = store.roots.map(({ path, state, photos }) => make("li", {},
-    make("code", { text: path }),
+    make("code", { text: visible(path) }),
     make("span", { class: "note", text: count(photos, "photo") }),
     state === "away" ? make("span", { class: "chip possible", text: "not there now" }) : null));
   byId("store-facts").replaceChildren(
@@ -63,7 +63,7 @@ export async function showFailures(offset = 0) {
 function failure({ path, reason, message }) {
   const advice = message.startsWith(`${path}: `) ? message.slice(path.length + 2) : message;
   return make("li", {},
-    make("div", { class: "row" }, make("code", { text: path }),
-      make("button", { type: "button", class: "plain", text: "Copy", "aria-label": `Copy the path ${path}`, on: { click: () => copy(path, "Path copied.") } })),
+    make("div", { class: "row" }, make("code", { text: visible(path) }),
+      make("button", { type: "button", class: "plain", text: "Copy", "aria-label": `Copy the path ${visible(path)}`, on: { click: () => copyPaths([path], "Path copied.") } })),
     make("p", {}, make("span", { class: "chip unlikely", text: REASONS[reason] ?? reason }), ` ${advice}`));
 }
