@@ -16,6 +16,7 @@ from starlette.formparsers import MultiPartParser
 from facesearch.web.guard import HEADERS as SAFE
 from facesearch.web.guard import Hosts
 from facesearch.web.options import ServeOptions
+from facesearch.web.server import config_of
 from small_store import BLUE, RED, draw, enroll, row_of
 
 CALLS = [
@@ -323,6 +324,14 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(serving):
         answer = raw(where, declared.encode())  # of which nothing is sent
     assert b" 413 " in answer.split(b"\r\n")[0]
     assert b"too-large" in answer
+
+
+def test_headers_without_end_are_refused_whoever_sends_them(client):
+    """Uvicorn's other parser, which it takes where it is installed, knows no largest header."""
+    assert config_of(client.app).http == "h11"
+    with listening(client.app) as where:
+        request = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"x" * 100_000
+        assert b" 400 " in first_line(where, request)
 
 
 def test_a_body_without_a_length_is_refused_when_it_is_too_large(serving):

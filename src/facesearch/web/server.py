@@ -81,6 +81,7 @@ def config_of(app: FastAPI) -> Config:
 
     return Config(
         app,
+        http="h11",  # the other parser takes headers of any length, from people without the key too
         access_log=False,
         log_level="warning",
         log_config=None,
