@@ -85,6 +85,17 @@ def test_the_key_of_a_file_is_not_printed(serve, store, key_file):
     assert str(key_file) in err
 
 
+def test_a_key_that_others_may_read_is_told(program, store, key_file, monkeypatch):
+    monkeypatch.setattr("facesearch.web.server.run", lambda app, place: None)
+    monkeypatch.setattr("facesearch.web.service.Service.warm_up", lambda self: None)
+    warning = f"{key_file}: others may read this key; run chmod 600 on it"
+    asked = ("serve", store, "--port", 0, "--key-file", key_file)
+    assert warning not in program(*asked).err
+    key_file.chmod(0o644)
+    done = program(*asked)
+    assert (done.code, warning in done.err) == (0, True)
+
+
 def test_others_are_let_in_only_when_that_is_asked_for(serve, store):
     process, address = serve(store, "--port", 0, "--host", "0.0.0.0")
     assert address.startswith("http://0.0.0.0:")

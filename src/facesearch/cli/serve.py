@@ -88,6 +88,8 @@ def serve(
     path = named_store(named, store)
     say_store(path)
     key = server.make_key() if key_file is None else server.read_key(key_file)
+    if key_file is not None and _is_shared(key_file):
+        say(f"{key_file}: others may read this key; run chmod 600 on it")
     options = ServeOptions(
         key,
         host,
@@ -130,6 +132,10 @@ def _tell(address: str, key: str, key_file: Path | None) -> None:
     if key_file is not None:
         say(f"open it as {address}?key=KEY with the key of {key_file}")
     say("Ctrl-C ends it")
+
+
+def _is_shared(file: Path) -> bool:
+    return os.name != "nt" and file.is_file() and bool(file.stat().st_mode & 0o077)
 
 
 def _folder(named: Path) -> Path:
