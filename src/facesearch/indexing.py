@@ -65,14 +65,17 @@ class RunState:
 
 @dataclass(frozen=True, slots=True)
 class IndexHooks:
-    """Where a run tells of itself, for the library prints nothing. ``transfer_bar`` shows a
-    download of weights; ``factory`` makes what runs in each worker in place of the real networks.
+    """Where a run tells of itself, for the library prints nothing. ``on_listed`` hears how many
+    photos were found so far, ``on_progress`` how far their reading is; what they raise ends the
+    run. ``transfer_bar`` shows a download of weights; ``factory`` makes what runs in each worker in
+    place of the real networks.
     """
 
     on_progress: Callable[[RunState], None] = lambda state: None
     on_message: Callable[[str], None] = lambda text: None
     transfer_bar: weights.BarFactory = weights.NoBar
     factory: Callable[[ProcessSpec], WorkerFactory] | None = None
+    on_listed: Callable[[int], None] = lambda found: None
 
 
 def index(
@@ -141,7 +144,9 @@ class _Run:
         held, options = self._held, self._options
         with _nothing_read_yet(self._name):
             roots, scopes = choose_scopes(held, paths, held.folder, options.exclude)
-            plan = self._plan = make_plan(held, scopes, roots, plan_options(held, options))
+            listing = plan_options(held, options)
+            listing = dataclasses.replace(listing, on_listed=self._hooks.on_listed)
+            plan = self._plan = make_plan(held, scopes, roots, listing)
         _refuse_nothing(plan, paths, held, self._name)
         self._writer.set_roots(roots)
         # Not yet with which limit: what was too large for another one is still to be read.

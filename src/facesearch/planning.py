@@ -6,7 +6,7 @@ Nothing here writes or decodes; a plan is plain data.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -65,7 +65,7 @@ class Move:
 class PlanOptions:
     """How to compare. ``retry`` are failure reasons to try again besides the transient ones;
     ``only`` are the relative paths to look at, None for all. ``patience`` is how many seconds a
-    disk may take for each answer.
+    disk may take for each answer; ``on_listed`` is told after each photo how many were found.
     """
 
     exclude: tuple[str, ...] = ()
@@ -73,6 +73,7 @@ class PlanOptions:
     verify_content: bool = False
     retry: frozenset[str] = frozenset()
     patience: float = PATIENCE
+    on_listed: Callable[[int], None] = lambda seen: None
 
 
 @dataclass(slots=True)
@@ -207,6 +208,7 @@ def _compare_all(
             continue
         _compare(plan, scope, source, (entry, files.get(entry.key)), options)
         unseen.pop(entry.key, None)
+        options.on_listed(plan.seen)
     if source.unreadable:  # what hides by now need not be read any more
         plan.read[:] = [
             work

@@ -95,6 +95,7 @@ def test_the_page_takes_the_key_out_of_the_address_into_a_cookie(client):
     assert (right.status_code, right.headers["location"]) == (303, "/")
     cookie = right.headers["set-cookie"].lower()
     assert "httponly" in cookie and "samesite=strict" in cookie
+    assert KEY.lower() not in cookie, "other servers of this machine are shown it"
     assert client.get("/").status_code == 200
     assert client.get("/api/store").status_code == 200
 

@@ -9,7 +9,7 @@ import time
 import pytest
 from asking import code_of, events_of, photo_of
 
-from facesearch import api, indexing
+from facesearch import api, indexing, planning
 from facesearch.encrypting import encrypt
 from facesearch.store.passphrases import Given, Keys, unlocking
 from facesearch.web.runs import Runs
@@ -108,6 +108,24 @@ def test_a_run_is_cancelled_and_keeps_what_it_has(indexed, serving, photos):
     indexed.clear()
     assert events_of(client.post("/api/index", json={}).text)[-1][0] == "done"
     assert reds(client) == 43
+
+
+def test_a_run_is_cancelled_while_it_looks_for_photos(serving, photos, monkeypatch):
+    client = serving()
+    before = client.get("/api/store").json()["photos"]
+    looked_at = []
+
+    def cancelled_at_the_second(plan, *found):
+        looked_at.append(found)
+        if len(looked_at) == 2:
+            client.app.state.room.runs.cancel()
+
+    monkeypatch.setattr(planning, "_compare", cancelled_at_the_second)
+    name, error = events_of(client.post("/api/index", json={}).text)[-1]
+    assert (name, error["code"]) == ("error", "cancelled")
+    assert "nothing has changed" in error["message"]
+    assert len(looked_at) == 2
+    assert client.get("/api/store").json()["photos"] == before
 
 
 def test_a_run_that_fails_says_why(indexed, serving, photos):

@@ -120,8 +120,8 @@ def _require_extra() -> None:
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise UsageError(
-            f"facesearch serve needs {error.name}, which is not installed; install it with: "
-            "pip install 'facesearch[web]'"
+            f"facesearch serve needs {error.name}, which is not installed; run: pip install "
+            "fastapi uvicorn python-multipart"
         ) from None
 
 

@@ -19,7 +19,7 @@ from facesearch.web import describing
 from facesearch.web.asked import told
 from facesearch.web.bodies import Bodies
 from facesearch.web.calls import Room, index_calls, photo_calls, searching_calls, store_calls
-from facesearch.web.guard import Guard, Tickets, cookie_of, is_key
+from facesearch.web.guard import Guard, Tickets, cookie_of, cookie_value, is_key
 from facesearch.web.keyed import keyed_calls
 from facesearch.web.options import ServeOptions
 from facesearch.web.pages import Templates, static_modules
@@ -91,7 +91,9 @@ def _pages(app: FastAPI, options: ServeOptions) -> None:
         ):
             home = RedirectResponse("/", 303)
             name = cookie_of(request.headers.get("host", ""))
-            home.set_cookie(name, options.key, httponly=True, samesite="strict", path="/")
+            home.set_cookie(
+                name, cookie_value(options.key), httponly=True, samesite="strict", path="/"
+            )
             return home
         if not request.scope["facesearch.allowed"]:
             return HTMLResponse(templates.render("locked.html"), 401)

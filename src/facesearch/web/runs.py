@@ -89,7 +89,7 @@ class Runs:
     def _go(self, folder: Location | None) -> None:
         try:
             paths = [] if folder is None else [folder]
-            hooks = IndexHooks(on_progress=self._progress)
+            hooks = IndexHooks(on_listed=self._listed, on_progress=self._progress)
             summary = self._index(paths, self._store, IndexOptions(), hooks)
         except InterruptedRunError as error:
             self._ended("error", {"code": "cancelled", "message": str(error)})
@@ -99,9 +99,12 @@ class Runs:
         else:
             self._ended("done", summary_facts(summary))
 
-    def _progress(self, state: RunState) -> None:
+    def _listed(self, found: int) -> None:
         if self._cancelled.is_set():
             raise KeyboardInterrupt  # as Ctrl-C does: what was read is committed
+
+    def _progress(self, state: RunState) -> None:
+        self._listed(state.total)
         self._set("progress", facts_of(state))
 
     def _ended(self, event: str, data: dict[str, Any]) -> None:

@@ -71,6 +71,8 @@ def listen(host: str, port: int) -> socket.socket:
 def address_of(listening: socket.socket, host: str) -> str:
     """What people open."""
     port = listening.getsockname()[1]
+    if host.strip("[]") in ("0.0.0.0", "::"):  # all addresses are none to open
+        host = socket.gethostname()
     name = f"[{host}]" if ":" in host.strip("[]") and not host.startswith("[") else host
     return f"http://{name}:{port}/"
 

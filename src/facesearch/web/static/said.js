@@ -67,7 +67,7 @@ export const noteProblem = (problem) => {
   if (problem.name !== "AbortError") note(wordsOf(problem).filter(Boolean).join(". "), "bad");
 };
 
-/** Copies paths, one a line, and says so; where no clipboard may be used it says that. A path that
+/** Copies paths, one a line, and says so; where the browser refuses it says that. A path that
  * steers a terminal would do so where it is pasted. */
 export async function copyPaths(paths, said) {
   const steering = paths.find((path) => visible(path) !== path);
@@ -76,11 +76,28 @@ export async function copyPaths(paths, said) {
     return;
   }
   try {
-    await navigator.clipboard.writeText(paths.join("\n"));
+    await copy(paths.join("\n"));
     note(said);
   } catch {
-    note("The browser does not let this page copy; select the text and copy it yourself.", "bad");
+    note("The browser does not let this page copy.", "bad");
   }
+}
+
+/** Browsers have a clipboard for pages of this machine or with TLS; elsewhere the older way is left. */
+async function copy(text) {
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+    return;
+  }
+  const before = document.activeElement;
+  const area = make("textarea", { class: "unseen", "aria-hidden": "true" });
+  area.value = text;
+  (before?.closest("dialog") ?? document.body).append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  before?.focus();
+  if (!done) throw new Error("not copied");
 }
 
 /** Watches for a server that is gone; `back` is called when it answers again. */
