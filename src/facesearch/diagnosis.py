@@ -38,6 +38,7 @@ EXTRAS = {
     "parquet": "stores exported as Parquet",
     "preview": "faces shown in the terminal",
     "web": "a page and an HTTP interface on this machine",
+    "docs": "the documentation as a site",
 }
 _OLDEST, _NEWEST_TRIED = (3, 11), (3, 13)
 _ROOM = 500_000_000  # bytes that the default weights and their graphs take while they are brought
