@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 
 import httpx
 import pytest
@@ -65,6 +66,21 @@ def test_it_prints_an_address_with_a_key_and_ends_well(serve, store, number):
     assert code == 0
     assert address.rpartition("=")[2] not in err  # the key is in no log
     assert "Traceback" not in err
+
+
+def test_a_request_under_way_is_cut_off_in_silence(serve, store):
+    process, address = serve(store, "--port", 0)
+    place, _, key = address.partition("?key=")
+    port = int(place.rstrip("/").rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as slow:
+        slow.sendall(
+            f"POST /api/search HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            f"Authorization: Bearer {key}\r\n"
+            "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{".encode()
+        )
+        time.sleep(0.5)
+        code, err = end(process)
+    assert (code, err.splitlines()[-1]) == (0, "Ctrl-C ends it")
 
 
 def test_each_key_that_is_made_is_another(serve, store):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
+from asyncio import CancelledError
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,9 +98,16 @@ def config_of(app: FastAPI) -> Config:
     )
 
 
+def _is_no_end(record: logging.LogRecord) -> bool:
+    """Leaves out that requests were cut off when the server ended: whoever ended it knows."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is not CancelledError and "graceful shutdown exceeded" not in str(record.msg)
+
+
 def run(app: FastAPI, listening: socket.socket) -> None:
     """Serves until Ctrl-C or SIGTERM."""
     from uvicorn import Server
 
+    logging.getLogger("uvicorn.error").addFilter(_is_no_end)
     with suppress(KeyboardInterrupt):  # uvicorn raises it again when all has ended well
         Server(config_of(app)).run([listening])
