@@ -664,11 +664,12 @@ def test_a_run_is_shown_live_joined_by_another_page_and_cancelled(opened, slow, 
     assert page.get_by_role("button", name="Index", exact=True).is_disabled()
     other = opened(390 if width == 1280 else 1280)
     other.wait_for_selector("#indexing-now:not([hidden])")
-    assert other.text_content("#indexing-now") == "Indexing 30 %"
+    assert other.get_by_role("link", name="Indexing 30 %").is_visible()
     slow.release(2)
     until(other, "document.querySelector('#indexing-now').textContent === 'Indexing 50 %'")
     other.click("#indexing-now")
     other.wait_for_selector("#run:not([hidden])")
+    until(other, "document.querySelector('#cancel').getBoundingClientRect().bottom < innerHeight")
     other.get_by_role("button", name="Cancel").click()
     for each in (page, other):
         until(each, "document.querySelector('#run-outcome').textContent.startsWith('Cancelled')")
