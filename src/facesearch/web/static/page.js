@@ -32,25 +32,24 @@ function current(link, here) {
   else byId(link).removeAttribute("aria-current");
 }
 
-/** Goes to a view; Back leads here again. */
+/** Goes to a view; Back leads here again. For the store: a promise that it is shown. */
 function go(route, replace = false) {
   const address = addressOf(route);
   searching.leave();
   if (replace) history.replaceState(null, "", address);
   else if (address !== (location.hash || "#")) history.pushState(null, "", address);
-  arrive(route);
+  return arrive(route);
 }
 
 function arrive(route) {
   if (route.view === "photo" || route.view === "face") {
     searching.show(route);
-    return;
+    return undefined;
   }
   searching.leave();
   showView(route.view);
   scrollTo(0, 0);
-  if (route.view === "store") openStore();
-  else openStart();
+  return route.view === "store" ? openStore() : openStart();
 }
 
 /** What the store holds, asked for once; `anew`: once more. */
@@ -106,7 +105,9 @@ function followLinks() {
     const link = event.target.closest("a[href^='#']");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    go(readRoute(link.getAttribute("href")));
+    const there = go(readRoute(link.getAttribute("href")));
+    // On a phone the run lies below what the store holds.
+    if (link.id === "indexing-now") there.then(() => byId("run").scrollIntoView({ block: "nearest" }));
     if (link.closest("header")) byId("main").focus({ preventScroll: true });
   });
   addEventListener("popstate", () => {
