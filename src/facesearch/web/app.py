@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from facesearch import __version__
 from facesearch.api import OpenGallery
 from facesearch.errors import FacesearchError
-from facesearch.web import describing
+from facesearch.web import answer_schemas, describing
 from facesearch.web.asked import told
 from facesearch.web.bodies import Bodies
 from facesearch.web.calls import Room, index_calls, photo_calls, searching_calls, store_calls
@@ -78,7 +78,11 @@ def _pages(app: FastAPI, options: ServeOptions) -> None:
     modules = static_modules()
     app.mount("/static", StaticFiles(packages=[("facesearch.web", "static")]), "static")
 
-    @app.get("/healthz", tags=["server"], responses={})
+    @app.get(
+        "/healthz",
+        tags=["server"],
+        responses=describing.answers("It does.", json=answer_schemas.ALIVE),
+    )
     async def healthz() -> Response:
         """Whether the server answers; needs no key."""
         return plain({"status": "ok", "version": __version__})

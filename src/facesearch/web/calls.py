@@ -12,7 +12,7 @@ import anyio
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from facesearch.web import describing
+from facesearch.web import answer_schemas, describing
 from facesearch.web.asked import (
     PHOTO_ID,
     IndexForm,
@@ -58,7 +58,11 @@ def searching_calls(room: Room) -> APIRouter:
     """Photos in, faces and neighbours out."""
     calls = APIRouter(prefix="/api", tags=["search"])
 
-    @calls.post("/faces", openapi_extra=describing.FACES)
+    @calls.post(
+        "/faces",
+        openapi_extra=describing.FACES,
+        responses=describing.answers("The faces, and the token.", json=answer_schemas.FACES),
+    )
     async def faces(request: Request) -> Response:
         """The faces of a photo, and a token that names it in searches."""
         async with room.bodies.of(request, ("photo",), raw=True) as body:
@@ -70,7 +74,7 @@ def searching_calls(room: Room) -> APIRouter:
         responses=describing.answers(
             "The photo as JPEG, or its faces where JSON is accepted.",
             "image/jpeg",
-            "application/json",
+            json=answer_schemas.FACES,
         ),
     )
     async def asked_photo(
@@ -84,7 +88,11 @@ def searching_calls(room: Room) -> APIRouter:
         data = await room.showing.run(room.service.asked_photo, token, side)
         return Response(data, media_type="image/jpeg")
 
-    @calls.post("/search", openapi_extra=describing.SEARCH)
+    @calls.post(
+        "/search",
+        openapi_extra=describing.SEARCH,
+        responses=describing.answers("A page of neighbours.", json=answer_schemas.SEARCH),
+    )
     async def search(request: Request) -> Response:
         """The photos nearest to a face: of a photo, of one looked at before, or of the store.
 
@@ -95,7 +103,11 @@ def searching_calls(room: Room) -> APIRouter:
             form = checked(SearchForm, body.fields)
             return plain(await room.work.run(room.service.search, form, body))
 
-    @calls.post("/verify", openapi_extra=describing.VERIFY)
+    @calls.post(
+        "/verify",
+        openapi_extra=describing.VERIFY,
+        responses=describing.answers("Same or not, and how sure.", json=answer_schemas.VERIFY),
+    )
     async def verify(request: Request) -> Response:
         """Whether two photos show one person."""
         async with room.bodies.of(request, ("a", "b")) as body:
@@ -110,7 +122,10 @@ def store_calls(room: Room) -> APIRouter:
     """What the store holds."""
     calls = APIRouter(prefix="/api", tags=["store"])
 
-    @calls.get("/store")
+    @calls.get(
+        "/store",
+        responses=describing.answers("What the store holds.", json=answer_schemas.STORE),
+    )
     async def store() -> Response:
         """What the store holds and where it comes from."""
         facts = await room.showing.run(room.service.store_facts)
@@ -122,7 +137,10 @@ def store_calls(room: Room) -> APIRouter:
             facts["indexing"] = {**now.data, "running": True}
         return plain(facts)
 
-    @calls.get("/failures")
+    @calls.get(
+        "/failures",
+        responses=describing.answers("A page of them.", json=answer_schemas.FAILURES),
+    )
     async def failures(
         offset: Annotated[int, Query(ge=0, le=1_000_000_000)] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
@@ -142,7 +160,7 @@ def photo_calls(room: Room) -> APIRouter:
         responses=describing.answers(
             "The photo as JPEG, its facts as JSON where that is accepted, or the file itself.",
             "image/*",
-            "application/json",
+            json=answer_schemas.PHOTO,
         ),
     )
     async def photo(
@@ -163,6 +181,7 @@ def photo_calls(room: Room) -> APIRouter:
 
     @calls.get(
         "/photos/{photo_id}/faces/{number}",
+        response_class=Response,
         responses={
             **describing.answers("The face with some margin as JPEG.", "image/jpeg"),
             304: {"description": "It is the one that was sent before."},
@@ -186,6 +205,7 @@ def photo_calls(room: Room) -> APIRouter:
 
     @calls.post(
         "/zip",
+        response_class=Response,
         openapi_extra=describing.ZIP,
         responses=describing.answers("The photos in one archive.", "application/zip"),
     )
@@ -206,6 +226,7 @@ def index_calls(room: Room) -> APIRouter:
 
     @calls.post(
         "/index",
+        response_class=Response,
         openapi_extra=describing.INDEX,
         responses=describing.answers(
             "Events: progress {done, total, faces, failed}, at last done or error.",
@@ -229,7 +250,7 @@ def index_calls(room: Room) -> APIRouter:
     @calls.get(
         "/index",
         responses=describing.answers(
-            "The run as it is now, or its events.", "application/json", "text/event-stream"
+            "The run as it is now, or its events.", "text/event-stream", json=answer_schemas.RUN
         ),
     )
     async def state(request: Request) -> Response:
@@ -240,7 +261,10 @@ def index_calls(room: Room) -> APIRouter:
             return _events(room.runs)
         return plain(_state(now))
 
-    @calls.delete("/index")
+    @calls.delete(
+        "/index",
+        responses=describing.answers("Whether there was one.", json=answer_schemas.CANCELLED),
+    )
     async def cancel() -> Response:
         """Ends the index run; what it has read is kept."""
         return plain({"cancelled": room.runs.cancel()})

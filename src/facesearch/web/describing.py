@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from facesearch.web.answer_schemas import JsonSchema
 from facesearch.web.asked import Form, IndexForm, NoFields, SearchForm, VerifyForm, ZipForm
 
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -75,9 +76,14 @@ def photo_body() -> dict[str, Any]:
     return described
 
 
-def answers(description: str, *kinds: str) -> dict[int | str, dict[str, Any]]:
-    """The answer when all is well, by its content types."""
-    return {200: {"description": description, "content": {kind: {} for kind in kinds}}}
+def answers(
+    description: str, *kinds: str, json: JsonSchema | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """The answer when all is well, by its content types; ``json`` is what it holds as JSON."""
+    content: dict[str, Any] = {kind: {} for kind in kinds}
+    if json is not None:
+        content["application/json"] = {"schema": json}
+    return {200: {"description": description, "content": content}}
 
 
 def _plain(form: type[Form]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
-from facesearch.web import describing
+from facesearch.web import answer_schemas, describing
 from facesearch.web.asked import KEY, NoFields, checked
 from facesearch.web.calls import Room
 from facesearch.web.problems import HttpError, not_found, plain
@@ -19,7 +19,11 @@ def keyed_calls(room: Room) -> APIRouter:
     """One photo in, one photo out."""
     calls = APIRouter(prefix="/api", tags=["photos"])
 
-    @calls.put("/photos/{key:path}", openapi_extra=describing.PUT)
+    @calls.put(
+        "/photos/{key:path}",
+        openapi_extra=describing.PUT,
+        responses=describing.answers("The photo as it was added.", json=answer_schemas.ADDED),
+    )
     async def put(request: Request, key: Key) -> Response:
         """Adds a photo under a key, or puts it in the place of the one that is there."""
         _require_write(room)
@@ -27,7 +31,10 @@ def keyed_calls(room: Room) -> APIRouter:
             checked(NoFields, body.fields)
             return plain(await room.work.run(room.service.add, key, body.photo()))
 
-    @calls.delete("/photos/{key:path}")
+    @calls.delete(
+        "/photos/{key:path}",
+        responses=describing.answers("It is gone.", json=answer_schemas.REMOVED),
+    )
     async def delete(key: Key) -> Response:
         """Takes a photo out that was added under this key; its file is deleted."""
         _require_write(room)
