@@ -146,13 +146,15 @@ def test_chunks_cannot_be_exchanged_nor_taken_from_another_file(key):
     "cost",
     [(60, 8, 1), (19, 8, 1), (13, 8, 1), (17, 255, 1), (17, 9, 1), (17, 8, 2), (0, 8, 1)],
 )
-def test_a_stranger_cannot_ask_for_all_memory(key, cost, monkeypatch):
-    monkeypatch.setattr(sealing, "_HONEST_COSTS", HONEST)
-    monkeypatch.setattr(sealing, "_stretched", lambda *asked: pytest.fail("it was tried"))
+def test_a_stranger_cannot_ask_for_all_memory(key, cost):
     hostile = replace(key, slot=replace(key.slot, cost=cost))
     header = read_header(memoryview(sealed(b"faces", hostile)), WHERE)
-    with pytest.raises(StoreError, match="work that no store asks for"):
-        unlock(header, "correct horse", WHERE)
+    # Taken back before what ``_small_and_cheap`` changed is: the fixture for this would come later.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sealing, "_HONEST_COSTS", HONEST)
+        patch.setattr(sealing, "_stretched", lambda *asked: pytest.fail("it was tried"))
+        with pytest.raises(StoreError, match="work that no store asks for"):
+            unlock(header, "correct horse", WHERE)
 
 
 def test_what_is_written_is_read_at_every_honest_cost():
